@@ -1,0 +1,65 @@
+import type { FileRecord } from '../../domain/file-record.ts';
+
+export interface StageOptions {
+  readonly contentType: string;
+  readonly signal: AbortSignal;
+}
+
+/** What to do when the name is taken: replace it atomically, store under `base (1).ext`, or refuse with FILE_EXISTS. */
+export type OnConflict = 'replace' | 'rename' | 'refuse';
+
+export interface CommitOptions {
+  readonly onConflict: OnConflict;
+  /** Entity tags without quotes, `*` for any: RFC 9110 section 13. @throws PRECONDITION_FAILED */
+  readonly ifMatch?: readonly string[] | undefined;
+  readonly ifNoneMatch?: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** All bytes of one upload are durable on their replicas; nothing is visible yet. */
+export interface StagedFile {
+  /** Makes it visible at once and whole. Resolves to the record as committed: its name differs after a rename. */
+  commit(options: CommitOptions): Promise<FileRecord>;
+  /** Forgets the upload; its chunks are collected later. Safe after `commit` (does nothing). */
+  abort(): Promise<void>;
+}
+
+export interface OpenFile {
+  readonly record: FileRecord;
+  /** Verified bytes of [start, end), read ahead, failing over between replicas. Touches only the chunks it needs. */
+  read(
+    range: { readonly start: number; readonly end: number },
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array>;
+}
+
+/** Where the copies of a file live and how sure we are of them. */
+export interface Receipt {
+  readonly record: FileRecord;
+  readonly copies: readonly {
+    readonly instanceId: string;
+    readonly publicIp: string;
+    readonly part: 'record' | number;
+    readonly sha256: string;
+    readonly verifiedMs: number;
+  }[];
+}
+
+/** The files of the whole ring, whichever node is asked. */
+export interface Files {
+  /**
+   * Streams an upload to its replicas in bounded memory.
+   * @throws ChordfsError `VOLUME_FULL`, `REPLICAS_UNAVAILABLE`, `INVALID_FILE_NAME`.
+   */
+  stage(name: string, body: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedFile>;
+  /** The live version; undefined when there is none or it was deleted. */
+  open(name: string, options: { readonly signal: AbortSignal }): Promise<OpenFile | undefined>;
+  /** False when there was nothing to delete. */
+  delete(
+    name: string,
+    options: { readonly ifMatch?: readonly string[] | undefined; readonly signal: AbortSignal },
+  ): Promise<boolean>;
+  /** Every live file of the ring, by name. @throws ChordfsError `PEER_UNREACHABLE` rather than leave some out. */
+  list(options: { readonly signal: AbortSignal }): Promise<readonly FileRecord[]>;
+  receipt(name: string, options: { readonly signal: AbortSignal }): Promise<Receipt | undefined>;
+}
