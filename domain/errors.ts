@@ -25,6 +25,8 @@ const CODES = {
   PEER_UNREACHABLE: { status: 503, retryable: true },
   DEADLINE_EXCEEDED: { status: 504, retryable: true },
   VOLUME_FULL: { status: 507, retryable: true },
+  /** This node's disk refused a write or a flush; it takes no more writes until it is restarted. */
+  STORAGE_FAILED: { status: 503, retryable: true },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;
 
 export type ErrorCode = keyof typeof CODES;

@@ -40,6 +40,10 @@ export interface Digest {
 export interface Store {
   usage(): { readonly usedBytes: number; readonly capacityBytes: number; readonly fileCount: number };
 
+  /**
+   * @throws ChordfsError `CORRUPT` when there is a record but its bytes fail their checksum: this replica knows
+   * nothing of the file then, which is not the same as "no such file". The next `putRecord` repairs it.
+   */
   getRecord(name: string): FileRecord | undefined;
   /** Keeps the newer of what it has and what it is given; safe to repeat. Resolves to what is stored afterwards. */
   putRecord(record: FileRecord): Promise<FileRecord>;
@@ -55,8 +59,10 @@ export interface Store {
 
   getChunk(id: ChunkId): ChunkInfo | undefined;
   /**
-   * Writes, verifies and publishes one chunk of at most CHUNK_SIZE_BYTES; safe to repeat.
-   * @throws ChordfsError `CORRUPT` when the bytes do not match `sha256`, `VOLUME_FULL` before the disk is full.
+   * Writes, verifies and publishes one chunk of at most CHUNK_SIZE_BYTES; safe to repeat. `uploadId` is 1 to 64
+   * letters, digits, `-` or `_`. The bytes must not change until it resolves.
+   * @throws ChordfsError `CORRUPT` when the bytes do not match `sha256`, `VOLUME_FULL` before the disk is full,
+   * `STORAGE_FAILED` after an I/O error.
    */
   putChunk(info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>, bytes: Uint8Array): Promise<void>;
   /**
@@ -77,6 +83,8 @@ export interface Store {
   hideFile(name: string): Promise<void>;
 
   onCorrupt(listener: (chunk: ChunkInfo) => void): void;
+  /** A record whose bytes are damaged: left out of scans and digests until `putRecord` brings it back. */
+  onCorruptRecord(listener: (name: string) => void): void;
   /** Small values that must survive a restart: identity, ring view. Durable when it resolves. */
   getSetting(key: string): string | undefined;
   putSetting(key: string, value: string): Promise<void>;
