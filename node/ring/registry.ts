@@ -1,4 +1,3 @@
-import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 
 /** The right to be admitted, one holder at a time in the whole ring. */
@@ -20,20 +19,13 @@ export interface MemberLife {
  * `PEER_UNREACHABLE` (the table is down), and then nothing joins, nobody is declared dead by arbitration, and
  * everything else goes on. All calls are safe to repeat.
  *
- * The table holds a superset of the ring at all times: a member is registered before it is admitted, and leaves only
- * after it has left the ring or its death is confirmed. Readers therefore probe before they adopt anybody from it.
+ * The table holds a superset of the ring at all times: `Membership.startJoining` writes a member's row before the ring
+ * admits it, and the row goes only after the member has left the ring or its death is confirmed. Readers therefore
+ * probe before they adopt anybody from it.
  */
 export interface Registry {
   /** Every registered member with its phase; none that is `left` or confirmed dead. */
   liveMembers(signal: AbortSignal): Promise<readonly RingMember[]>;
-
-  /**
-   * Adds the member, or moves its record to this phase or incarnation. An older incarnation changes nothing.
-   * Resolves to false when this life has been declared dead: it must take a new incarnation and join anew.
-   */
-  register(member: Member, phase: Exclude<MemberPhase, 'left'>, signal: AbortSignal): Promise<boolean>;
-  /** The member has left: handed everything over. A later incarnation stays. */
-  deregister(life: MemberLife, signal: AbortSignal): Promise<void>;
 
   /** Undefined while somebody else holds it. */
   acquireAdmission(holder: MemberLife, signal: AbortSignal): Promise<AdmissionLease | undefined>;

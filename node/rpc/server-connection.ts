@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { isValid, process as parseAddress } from 'ipaddr.js';
+import ipaddr from 'ipaddr.js';
 import { ChordfsError } from '../../domain/errors.ts';
 import { OPEN_LIMITS, PEER_LIMITS } from './connection-limits.ts';
 import { MessageSocket } from './message-socket.ts';
