@@ -1,0 +1,118 @@
+import { OUTBOX, type ScalingEvent } from './scaling-log.ts';
+import {
+  type Attribute,
+  type Condition,
+  type ItemKey,
+  META,
+  ringPartition,
+  type StoredItem,
+  type UpdateWrite,
+  update,
+} from './table-writes.ts';
+
+/** NONE: no ring yet. CREATING: one instance holds the right to form it. TEARDOWN: the stage is being removed. */
+export type RingStatus = 'NONE' | 'CREATING' | 'ACTIVE' | 'TEARDOWN';
+
+export interface RingMeta {
+  readonly status: RingStatus;
+  /** A uuid per genesis; '' before the first. Travels in every peer handshake, so two rings never merge. */
+  readonly ringId: string;
+  /** Grows with every genesis claim: the fence that tells a creator who overslept from the present one. */
+  readonly epoch: number;
+  readonly creator: string;
+  /** While CREATING: when somebody else may take over, ms since the epoch. */
+  readonly leaseUntilMs: number;
+  /** Bumped before every activation, so that a claim made on an older look at the members is refused. */
+  readonly version: number;
+  readonly cooldownUntilMs: number;
+  /** The last desired capacity that was decided, and for which trigger. */
+  readonly scaleTarget: number;
+  readonly scaleKey: string;
+  /** When the last skipped scale-out was logged and why, so that a lasting reason is said once. */
+  readonly skipReason: string;
+  readonly skipLoggedMs: number;
+  readonly outbox: boolean;
+}
+
+export const NO_RING: RingMeta = {
+  status: 'NONE',
+  ringId: '',
+  epoch: 0,
+  creator: '',
+  leaseUntilMs: 0,
+  version: 0,
+  cooldownUntilMs: 0,
+  scaleTarget: 0,
+  scaleKey: '',
+  skipReason: '',
+  skipLoggedMs: 0,
+  outbox: false,
+};
+
+export function metaKey(stage: string): ItemKey {
+  return { pk: ringPartition(stage), sk: META };
+}
+
+/** Reads META; an absent item is a ring that was never formed. */
+export function parseMeta(item: StoredItem | undefined): RingMeta {
+  if (item === undefined) return NO_RING;
+  const text = (name: string) => (typeof item[name] === 'string' ? item[name] : '');
+  const numeric = (name: string) => (typeof item[name] === 'number' ? item[name] : 0);
+  const status = item['status'];
+  return {
+    status: status === 'CREATING' || status === 'ACTIVE' || status === 'TEARDOWN' ? status : 'NONE',
+    ringId: text('ringId'),
+    epoch: numeric('epoch'),
+    creator: text('creator'),
+    leaseUntilMs: numeric('leaseUntilMs'),
+    version: numeric('version'),
+    cooldownUntilMs: numeric('cooldownUntilMs'),
+    scaleTarget: numeric('scaleTarget'),
+    scaleKey: text('scaleKey'),
+    skipReason: text('skipReason'),
+    skipLoggedMs: numeric('skipLoggedMs'),
+    outbox: Array.isArray(item[OUTBOX]) && item[OUTBOX].length > 0,
+  };
+}
+
+/** A write of META under conditions, with the event that reports it. */
+export function updateMeta(options: {
+  readonly stage: string;
+  readonly set?: Readonly<Record<string, Attribute | undefined>>;
+  readonly add?: Readonly<Record<string, number>>;
+  readonly conditions: readonly [Condition, ...Condition[]];
+  readonly event?: ScalingEvent | undefined;
+}): UpdateWrite {
+  const { stage, set, add, conditions, event } = options;
+  return update(
+    metaKey(stage),
+    {
+      ...(set === undefined ? {} : { set }),
+      ...(add === undefined ? {} : { add }),
+      ...(event === undefined ? {} : { append: { [OUTBOX]: event } }),
+    },
+    conditions,
+  );
+}
+
+/** Bumps the version of the ring the caller belongs to: the first half of every activation. Refused: it was fenced. */
+export function announceActivation(stage: string, ring: { ringId: string; epoch: number }): UpdateWrite {
+  return updateMeta({
+    stage,
+    add: { version: 1 },
+    conditions: [
+      { attribute: 'ringId', is: '=', value: ring.ringId },
+      { attribute: 'epoch', is: '=', value: ring.epoch },
+      { attribute: 'status', is: 'in', values: ['CREATING', 'ACTIVE'] },
+    ],
+  });
+}
+
+/** Nodes stop draining and complete at once; never undone, because the table goes with the stack. */
+export function beginTeardown(stage: string): UpdateWrite {
+  return updateMeta({
+    stage,
+    set: { status: 'TEARDOWN' },
+    conditions: [{ attribute: 'status', is: '<>', value: 'TEARDOWN' }],
+  });
+}
