@@ -15,6 +15,8 @@ export interface CloudOptions {
   readonly port: number;
   /** Address offset for instances: instance n has host part `firstHost + n` in 127.10.0.x and 127.0.0.x (default 10). */
   readonly firstHost?: number;
+  /** One line of progress for people: an instance started, a process ended. */
+  readonly log?: ((line: string) => void) | undefined;
 }
 
 export interface CloudNode {
