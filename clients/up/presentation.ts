@@ -1,0 +1,60 @@
+import type { Cloud, CloudNode } from '../../local/cloud.ts';
+
+/** What the screen shows of a running cloud. */
+export type RunningCloud = Pick<
+  Cloud,
+  'endpoint' | 'region' | 'autoScalingGroupName' | 'busName' | 'tableName'
+>;
+
+/** The one line by which a program learns that every desired node is in service. */
+export function readyLine(cloud: RunningCloud, nodes: readonly CloudNode[]): string {
+  return JSON.stringify({
+    ready: true,
+    endpoint: cloud.endpoint,
+    region: cloud.region,
+    autoScalingGroupName: cloud.autoScalingGroupName,
+    busName: cloud.busName,
+    tableName: cloud.tableName,
+    nodes: nodes.map(({ instanceId, id, privateIp, publicIp }) => ({ instanceId, id, privateIp, publicIp })),
+  });
+}
+
+export function nodeTable(nodes: readonly CloudNode[]): string[] {
+  const rows = [
+    ['INSTANCE', 'RING ID', 'PRIVATE', 'PUBLIC'],
+    ...nodes.map(({ instanceId, id, privateIp, publicIp }) => [instanceId, id, privateIp, publicIp]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
+  );
+}
+
+/** A word that any POSIX shell reads back as `text`. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** Commands that work when pasted, wherever the other terminal happens to be. */
+export function whatToTry(
+  cloud: RunningCloud,
+  nodes: readonly CloudNode[],
+  projectDirectory: string,
+): string[] {
+  const first = nodes[0]?.publicIp;
+  const last = nodes.at(-1)?.publicIp;
+  if (first === undefined || last === undefined) return [];
+  const upload = shellWord(`${projectDirectory}/clients/upload.py`);
+  const download = shellWord(`${projectDirectory}/clients/download.py`);
+  const file = shellWord(`${projectDirectory}/README.md`);
+  const credentials = 'AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local';
+  return [
+    'Try next, in another terminal:',
+    `  python3 ${upload} ${file} ${first}`,
+    `  (cd /tmp && python3 ${download} README.md ${last})`,
+    `  curl -F files=@${file} http://${first}:5058/upload`,
+    `  ${credentials} aws --endpoint-url ${cloud.endpoint} --region ${cloud.region} \\`,
+    `    autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${cloud.autoScalingGroupName}`,
+    `or open http://${first}:5058/ in a browser. Ctrl-C stops everything.`,
+  ];
+}
