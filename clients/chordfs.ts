@@ -69,14 +69,16 @@ async function runUp(options: UpOptions): Promise<void> {
 }
 
 function program(): Command {
-  const root = new Command('chordfs').description('A file store that grows by itself: a Chord ring on AWS.');
+  const root = new Command('chordfs')
+    .description('A file store that grows by itself: a Chord ring on AWS.')
+    .showHelpAfterError('(chordfs --help, or chordfs up --help, lists all options)');
   const upCommand = root.command('up').description('run the whole system on this machine');
   addUpOptions(upCommand).action(async () => {
     const options = upOptions(upCommand);
     if ('problem' in options) return upCommand.error(`error: ${options.problem}`);
     await runUp(options);
   });
-  return root.showHelpAfterError('(chordfs --help, or chordfs up --help, lists all options)');
+  return root;
 }
 
 /** Runs the command line of this process; sets its exit code. */

@@ -42,5 +42,5 @@ export function scalingLogLine(event: CloudEvent): string {
     changes(before, after),
     typeof cause === 'string' ? `(${cause})` : '',
   ];
-  return printable(parts.filter((part) => part !== '').join('  '));
+  return printable(parts.filter((part) => part !== '').join('  ')).trimEnd();
 }
