@@ -1,16 +1,17 @@
-import type { Member } from '../../domain/member.ts';
-import {
-  ADMISSION_LEASE_MS,
-  type AdmissionAnswer,
-  type RegisteredMembers,
-  type Registry,
-} from './registry.ts';
+import type { Member, MemberPhase } from '../../domain/member.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import type { AdmissionLease, MemberLife, Registry } from './registry.ts';
+
+const LEASE_MS = 30_000;
+const VOTE_TTL_MS = 60_000;
+const VOTES_NEEDED = 2;
 
 /** A member table in memory: for tests, and for a bench that shares one between processes. */
 export class MemoryRegistry implements Registry {
   readonly #nowMs: () => number;
-  readonly #members = new Map<string, Member>();
-  readonly #dead = new Map<string, Member>();
+  readonly #members = new Map<string, RingMember>();
+  readonly #dead = new Set<string>();
+  readonly #votes = new Map<string, Map<string, number>>();
   #fence = 0;
   #holder: { readonly life: string; readonly untilMs: number } | undefined;
   /** While true every call fails, as when the table is away. */
@@ -20,9 +21,9 @@ export class MemoryRegistry implements Registry {
     this.#nowMs = nowMs;
   }
 
-  /** Stands in for `Membership.startJoining`: written before the ring admits it. */
-  add(member: Member): void {
-    this.#members.set(member.instanceId, member);
+  /** Stands in for `Membership`: a row is written before the ring admits its member, and follows its phase. */
+  put(member: Member, phase: Exclude<MemberPhase, 'left'>): void {
+    this.#members.set(member.instanceId, { ...member, phase });
   }
 
   /** Stands in for `Membership.leave`. */
@@ -30,47 +31,57 @@ export class MemoryRegistry implements Registry {
     this.#members.delete(instanceId);
   }
 
-  members(): Promise<RegisteredMembers> {
-    return this.#answer(() => ({ members: [...this.#members.values()], dead: [...this.#dead.values()] }));
+  liveMembers(): Promise<readonly RingMember[]> {
+    return this.#answer(() => [...this.#members.values()]);
   }
 
-  acquireAdmission(holder: Member): Promise<AdmissionAnswer> {
+  acquireAdmission(holder: MemberLife): Promise<AdmissionLease | undefined> {
     return this.#answer(() => {
       const nowMs = this.#nowMs();
-      const current = this.#holder;
       const life = lifeOf(holder);
-      if (current !== undefined && current.untilMs > nowMs && current.life !== life) {
-        return { kind: 'busy', retryAfterMs: Math.min(250, current.untilMs - nowMs) };
-      }
-      if (current?.life !== life || current.untilMs <= nowMs) this.#fence += 1;
-      this.#holder = { life, untilMs: nowMs + ADMISSION_LEASE_MS };
-      return { kind: 'granted', fence: this.#fence };
+      const isFree = this.#holder === undefined || this.#holder.untilMs <= nowMs;
+      if (!isFree && this.#holder?.life !== life) return undefined;
+      if (isFree) this.#fence += 1;
+      this.#holder = { life, untilMs: nowMs + LEASE_MS };
+      return { fence: this.#fence, ttlMs: LEASE_MS };
     });
   }
 
-  releaseAdmission(holder: Member, fence: number): Promise<void> {
+  async renewAdmission(holder: MemberLife, lease: AdmissionLease): Promise<AdmissionLease | undefined> {
+    return this.#fence === lease.fence ? this.acquireAdmission(holder) : undefined;
+  }
+
+  releaseAdmission(holder: MemberLife, lease: AdmissionLease): Promise<void> {
     return this.#answer(() => {
-      if (this.#holder?.life === lifeOf(holder) && this.#fence === fence) this.#holder = undefined;
+      if (this.#holder?.life === lifeOf(holder) && this.#fence === lease.fence) this.#holder = undefined;
     });
   }
 
-  declareDead({ claimant, suspect }: { claimant: Member; suspect: Member }): Promise<boolean> {
+  voteDead({ suspect, voter, evidence }: Parameters<Registry['voteDead']>[0]): Promise<'noted' | 'dead'> {
     return this.#answer(() => {
-      if (this.#dead.has(lifeOf(claimant))) return false;
-      this.#bury(suspect);
-      return true;
+      const nowMs = this.#nowMs();
+      const life = lifeOf(suspect);
+      const votes = this.#votes.get(life) ?? new Map<string, number>();
+      this.#votes.set(life, votes.set(lifeOf(voter), nowMs + VOTE_TTL_MS));
+      const valid = [...votes.values()].filter((untilMs) => untilMs > nowMs).length;
+      if (evidence === 'refused' || valid >= VOTES_NEEDED) this.#bury(suspect);
+      return this.#dead.has(life) ? 'dead' : 'noted';
     });
   }
 
-  reportDead({ dead }: { dead: Member }): Promise<void> {
-    return this.#answer(() => this.#bury(dead));
+  arbitrate({ claimant, against }: Parameters<Registry['arbitrate']>[0]): Promise<'won' | 'lost'> {
+    return this.#answer(() => {
+      if (this.#dead.has(lifeOf(claimant))) return 'lost';
+      for (const life of against) this.#bury(life);
+      return 'won';
+    });
   }
 
-  #bury(member: Member): void {
-    this.#dead.set(lifeOf(member), member);
-    const listed = this.#members.get(member.instanceId);
-    if (listed !== undefined && listed.incarnation <= member.incarnation) {
-      this.#members.delete(member.instanceId);
+  #bury(life: MemberLife): void {
+    this.#dead.add(lifeOf(life));
+    const listed = this.#members.get(life.instanceId);
+    if (listed !== undefined && listed.incarnation <= life.incarnation) {
+      this.#members.delete(life.instanceId);
     }
   }
 
@@ -81,6 +92,6 @@ export class MemoryRegistry implements Registry {
   }
 }
 
-function lifeOf({ instanceId, incarnation }: Member): string {
+function lifeOf({ instanceId, incarnation }: MemberLife): string {
   return `${instanceId}/${incarnation}`;
 }

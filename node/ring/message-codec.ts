@@ -51,7 +51,8 @@ const memberFields = {
   httpPort: port,
   availabilityZone: textCodec(64),
 };
-const member = recordCodec<Member>(memberFields);
+export const memberCodec = recordCodec<Member>(memberFields);
+const member = memberCodec;
 const ringMember = recordCodec<RingMember>({ ...memberFields, phase });
 const changes = listCodec(ringMember, MAX_MEMBERS);
 const successorList = listCodec(member, MAX_LIST);
@@ -67,7 +68,9 @@ const grant = optionalCodec(
     rightMs: durationMs,
   }),
 );
-const leaseRequest = optionalCodec(recordCodec<LeaseRequest>({ arcFrom: identifierCodec, grantee: grant }));
+const leaseRequest = optionalCodec(
+  recordCodec<LeaseRequest>({ arcFrom: identifierCodec, sequence: counter, grantee: grant }),
+);
 const leaseAnswer = optionalCodec(
   unionCodec<LeaseAnswer>({
     granted: recordCodec({}),
@@ -139,5 +142,5 @@ export const answerCodec = unionCodec<Answer>({
   vote: recordCodec({ consent: booleanCodec, changes }),
   revived: recordCodec({ next: member, hasRight: booleanCodec }),
   done: recordCodec({}),
-  notReady: recordCodec({}),
+  notReady: recordCodec({ self: member, isResuming: booleanCodec }),
 });

@@ -1,17 +1,19 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import type { Member } from '../../domain/member.ts';
-import { evidenceOf } from './peer-evidence.ts';
+import { evidenceOf, unreachable } from './peer-evidence.ts';
 import { type ClusterCredentials, shakeHands } from './peer-handshake.ts';
 import { RpcConnection } from './rpc-connection.ts';
 import type { PeerIdentity } from './rpc-methods.ts';
 import { RttEstimate } from './rtt-estimate.ts';
 
-/** Where a peer is, and which life of which instance is meant. */
-export type PeerTarget = Pick<Member, 'id' | 'instanceId' | 'incarnation' | 'privateIp' | 'chordPort'>;
+/** Where a peer is, and which life of which instance is meant; `incarnation` undefined: any life. */
+export type PeerTarget = Pick<Member, 'instanceId' | 'privateIp' | 'chordPort'> & {
+  readonly incarnation: number | undefined;
+};
 
 export interface PeerCallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Default: derived from the round trips measured to this peer, 50 to 500 ms. */
+  /** For all of it, the connection included. Default: by the round trips measured to this peer, 50 to 500 ms. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -33,6 +35,10 @@ export interface PoolCounters {
 
 const CONNECT_TIMEOUT_MS = 250;
 const HANDSHAKE_TIMEOUT_MS = 500;
+/** Connection and handshake together, at most. */
+const OPEN_TIMEOUT_MS = CONNECT_TIMEOUT_MS + 2 * HANDSHAKE_TIMEOUT_MS;
+/** Longer than any call: a connection to somebody outside the ring that was silent for so long is closed. */
+const STRANGER_IDLE_MS = 30_000;
 /** Calls that wait for one connection to be established. Raised: a burst to a dead peer holds more memory. */
 const MAX_WAITING_CALLS = 256;
 
@@ -42,6 +48,7 @@ interface Peer {
   opening: Promise<RpcConnection> | undefined;
   open: RpcConnection | undefined;
   waiting: number;
+  lastCallMs: number;
 }
 
 /** One connection to each peer, opened at the first call, kept, and opened again after it was lost. */
@@ -71,12 +78,14 @@ export class PeerPool {
     if (this.#isClosed) throw new ChordfsError('NODE_DRAINING', { reason: 'pool closed' });
     signal?.throwIfAborted();
     const peer = this.#peerOf(target);
-    const connection = peer.open ?? (await this.#connected(peer));
+    const startMs = performance.now();
+    peer.lastCallMs = startMs;
+    const connection = peer.open ?? (await this.#connected(peer, timeoutMs));
     const sentMs = performance.now();
     this.#calls += 1;
     try {
       const result = await connection.call(method, params, {
-        timeoutMs: timeoutMs ?? peer.rtt.timeoutMs,
+        timeoutMs: timeoutMs === undefined ? peer.rtt.timeoutMs : Math.max(1, timeoutMs - (sentMs - startMs)),
         signal,
       });
       // A call with its own deadline does more than answer, so its time is not the network's.
@@ -88,11 +97,15 @@ export class PeerPool {
     }
   }
 
-  /** Lets go of connections to members that are no longer in the ring. */
+  /**
+   * Lets go of connections to members that are no longer in the ring, once nothing was asked of them for a while: a
+   * call under way would otherwise look like the death of its target.
+   */
   retain(targets: readonly PeerTarget[]): void {
     const kept = new Set(targets.map(lifeKey));
+    const unusedSinceMs = performance.now() - STRANGER_IDLE_MS;
     for (const [key, peer] of this.#peers) {
-      if (kept.has(key) || peer.waiting > 0) continue;
+      if (kept.has(key) || peer.waiting > 0 || peer.lastCallMs > unusedSinceMs) continue;
       this.#peers.delete(key);
       peer.open?.close();
     }
@@ -119,12 +132,19 @@ export class PeerPool {
     const key = lifeKey(target);
     const known = this.#peers.get(key);
     if (known !== undefined) return known;
-    const peer: Peer = { target, rtt: new RttEstimate(), opening: undefined, open: undefined, waiting: 0 };
+    const peer: Peer = {
+      target,
+      rtt: new RttEstimate(),
+      opening: undefined,
+      open: undefined,
+      waiting: 0,
+      lastCallMs: 0,
+    };
     this.#peers.set(key, peer);
     return peer;
   }
 
-  async #connected(peer: Peer): Promise<RpcConnection> {
+  async #connected(peer: Peer, timeoutMs: number | undefined): Promise<RpcConnection> {
     const { privateIp: host, chordPort: port } = peer.target;
     if (peer.waiting >= MAX_WAITING_CALLS) {
       throw new ChordfsError('PEER_UNREACHABLE', { host, port, evidence: 'local' });
@@ -134,7 +154,7 @@ export class PeerPool {
       peer.opening ??= this.#open(peer).finally(() => {
         peer.opening = undefined;
       });
-      return await peer.opening;
+      return await before(peer.opening, timeoutMs ?? OPEN_TIMEOUT_MS, { host, port });
     } finally {
       peer.waiting -= 1;
     }
@@ -184,5 +204,25 @@ function lifeKey({ instanceId, incarnation, privateIp, chordPort }: PeerTarget):
 
 /** A later life of the same instance is not the one meant either: it lost what the earlier one knew. */
 function isLifeMeant(callee: PeerIdentity, target: PeerTarget): boolean {
-  return callee.instanceId === target.instanceId && callee.incarnation === target.incarnation;
+  return (
+    callee.instanceId === target.instanceId &&
+    (target.incarnation === undefined || callee.incarnation === target.incarnation)
+  );
+}
+
+/** Waits no longer than `timeoutMs`; what is waited for goes on for others. */
+async function before<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  target: { readonly host: string; readonly port: number },
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unreachable(target, 'timeout')), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

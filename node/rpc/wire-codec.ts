@@ -103,7 +103,10 @@ type VariantCodecs<U extends { kind: string }> = { readonly [K in U['kind']]: Co
 export function unionCodec<U extends { kind: string }>(variants: VariantCodecs<U>): Codec<U> {
   const byKind = new Map(Object.entries(variants) as [string, Codec<object>][]);
   return {
-    encode: (value) => [value.kind, ...(byKind.get(value.kind)?.encode(value) as unknown[])],
+    encode: (value) => {
+      const fields = byKind.get(value.kind)?.encode(value);
+      return [value.kind, ...(Array.isArray(fields) ? (fields as unknown[]) : [])];
+    },
     decode: (wire) => {
       const [first, ...fields] = Array.isArray(wire) ? (wire as unknown[]) : [];
       const kind = textOf(first);
