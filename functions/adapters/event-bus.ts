@@ -1,0 +1,25 @@
+import { type EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import type { EventSink } from '../../domain/scaling-log.ts';
+
+/** The stage's own bus. `PutEvents` answers 200 also for entries it refused, so the count is checked. */
+export function eventBus(client: EventBridgeClient, busName: string): EventSink {
+  return {
+    async put({ id, source, detailType, atMs, detail }) {
+      const { FailedEntryCount = 0, Entries = [] } = await client.send(
+        new PutEventsCommand({
+          Entries: [
+            {
+              EventBusName: busName,
+              Source: source,
+              DetailType: detailType,
+              Time: new Date(atMs),
+              Detail: JSON.stringify({ ...detail, eventId: id }),
+            },
+          ],
+        }),
+      );
+      if (FailedEntryCount > 0)
+        throw new Error(`event ${id} was refused: ${Entries[0]?.ErrorCode ?? 'unknown'}`);
+    },
+  };
+}
