@@ -27,7 +27,11 @@ function configurationView(alarm: AlarmConfiguration) {
     metrics: [
       {
         id: randomUUID(),
-        metricStat: { metric: { namespace, name, dimensions }, period: alarm.periodSeconds, stat: alarm.statistic },
+        metricStat: {
+          metric: { namespace, name, dimensions },
+          period: alarm.periodSeconds,
+          stat: alarm.statistic,
+        },
         returnData: true,
       },
     ],

@@ -52,10 +52,12 @@ const alarmSchema = z.looseObject({
 /** @throws Error that says which property is wrong. */
 export function parseAlarm(properties: Readonly<Record<string, unknown>>): AlarmConfiguration {
   const parsed = alarmSchema.safeParse(properties);
-  if (!parsed.success) throw new Error(`not an alarm the local cloud can run: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new Error(`not an alarm the local cloud can run: ${z.prettifyError(parsed.error)}`);
   const alarm = parsed.data;
   const datapointsToAlarm = alarm.DatapointsToAlarm ?? alarm.EvaluationPeriods;
-  if (datapointsToAlarm > alarm.EvaluationPeriods) throw new Error('DatapointsToAlarm exceeds EvaluationPeriods');
+  if (datapointsToAlarm > alarm.EvaluationPeriods)
+    throw new Error('DatapointsToAlarm exceeds EvaluationPeriods');
   return {
     name: alarm.AlarmName,
     description: alarm.AlarmDescription,

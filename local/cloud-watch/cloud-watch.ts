@@ -43,7 +43,8 @@ export class CloudWatch {
     const { clock, region } = this.#options;
     const { name } = configuration;
     for (const action of allActions(configuration)) {
-      if (!action.startsWith('arn:aws:lambda:')) throw new Error(`alarm ${name}: the local cloud cannot do ${action}`);
+      if (!action.startsWith('arn:aws:lambda:'))
+        throw new Error(`alarm ${name}: the local cloud cannot do ${action}`);
     }
     const arn = `arn:aws:cloudwatch:${region}:${ACCOUNT_ID}:alarm:${name}`;
     const known = this.#alarms.get(name);
@@ -155,12 +156,17 @@ function actionsFor(configuration: AlarmConfiguration, value: AlarmState): reado
   }
 }
 
-function allActions({ okActions, alarmActions, insufficientDataActions }: AlarmConfiguration): readonly string[] {
+function allActions({
+  okActions,
+  alarmActions,
+  insufficientDataActions,
+}: AlarmConfiguration): readonly string[] {
   return [...okActions, ...alarmActions, ...insufficientDataActions];
 }
 
 function reasonOf(alarm: AlarmConfiguration, datapoints: readonly number[], value: AlarmState): string {
-  if (value === 'INSUFFICIENT_DATA') return `Insufficient Data: ${alarm.evaluationPeriods} datapoints were unknown.`;
+  if (value === 'INSUFFICIENT_DATA')
+    return `Insufficient Data: ${alarm.evaluationPeriods} datapoints were unknown.`;
   const crossed = datapoints.filter((point) => isBreaching(alarm, point)).length;
   const verb = value === 'ALARM' ? 'were' : 'were not';
   return (

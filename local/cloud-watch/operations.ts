@@ -45,7 +45,11 @@ const metricDataSchema = z.looseObject({
     z.looseObject({
       Id: z.string(),
       MetricStat: z.looseObject({
-        Metric: z.looseObject({ Namespace: z.string(), MetricName: z.string(), Dimensions: dimensionsSchema }),
+        Metric: z.looseObject({
+          Namespace: z.string(),
+          MetricName: z.string(),
+          Dimensions: dimensionsSchema,
+        }),
         Period: z.coerce.number().int().min(1),
         Stat: statistic,
       }),
@@ -100,7 +104,10 @@ const MAX_DATAPOINTS = 1_440;
 function points(cloudWatch: CloudWatch, metric: Metric, { startMs, endMs, periodMs }: Range) {
   const firstMs = Math.floor(startMs / periodMs) * periodMs;
   if ((endMs - firstMs) / periodMs > MAX_DATAPOINTS) {
-    throw new AwsError('InvalidParameterCombination', `You have requested more than ${MAX_DATAPOINTS} datapoints.`);
+    throw new AwsError(
+      'InvalidParameterCombination',
+      `You have requested more than ${MAX_DATAPOINTS} datapoints.`,
+    );
   }
   const found: { atMs: number; samples: readonly Sample[] }[] = [];
   for (let atMs = firstMs; atMs < endMs; atMs += periodMs) {
@@ -137,13 +144,21 @@ function alarmView({ configuration: alarm, arn, state }: Alarm) {
   };
 }
 
-function metricOf(view: { Namespace: string; MetricName: string; Dimensions: Record<string, string> }): Metric {
+function metricOf(view: {
+  Namespace: string;
+  MetricName: string;
+  Dimensions: Record<string, string>;
+}): Metric {
   return { namespace: view.Namespace, name: view.MetricName, dimensions: view.Dimensions };
 }
 
 function getMetricStatistics(cloudWatch: CloudWatch, input: unknown) {
   const query = parse(statisticsSchema, input);
-  const range = { startMs: query.StartTime.getTime(), endMs: query.EndTime.getTime(), periodMs: query.Period * 1000 };
+  const range = {
+    startMs: query.StartTime.getTime(),
+    endMs: query.EndTime.getTime(),
+    periodMs: query.Period * 1000,
+  };
   const Datapoints = points(cloudWatch, metricOf(query), range).map(({ atMs, samples }) => ({
     Timestamp: new Date(atMs),
     ...Object.fromEntries(query.Statistics.map((name: Statistic) => [name, statisticOf(samples, name)])),

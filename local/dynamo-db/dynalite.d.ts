@@ -1,5 +1,6 @@
 declare module 'dynalite' {
   import type { Server } from 'node:http';
+
   interface Options {
     /** LevelDB folder; in memory without. */
     readonly path?: string;

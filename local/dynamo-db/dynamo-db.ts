@@ -10,7 +10,10 @@ import {
   DynamoDBClient,
   ResourceInUseException,
   ResourceNotFoundException,
+  ScanCommand,
+  type ScanCommandInput,
 } from '@aws-sdk/client-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
 import dynalite from 'dynalite';
 import type { HttpRequest, HttpResponse } from '../protocol/http.ts';
 import { ACCOUNT_ID } from '../service.ts';
@@ -20,8 +23,13 @@ export interface DynamoDb {
   /** Passes one request of DynamoDB's own protocol on. */
   serve(request: HttpRequest): Promise<HttpResponse>;
   /** Creates the table unless it is there; what dynalite does not model (TTL, backups, encryption) is left out. */
-  putTable(tableName: string, properties: Readonly<Record<string, unknown>>): Promise<{ readonly arn: string }>;
+  putTable(
+    tableName: string,
+    properties: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly arn: string }>;
   deleteTable(tableName: string): Promise<void>;
+  /** All items, plain values; for what the local cloud itself shows. Empty when there is no such table. */
+  items(tableName: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Flushes and closes. */
   stop(): Promise<void>;
 }
@@ -45,8 +53,13 @@ function throughput(value: unknown): { ReadCapacityUnits: number; WriteCapacityU
   };
 }
 
-function createTableInput(TableName: string, properties: Readonly<Record<string, unknown>>): CreateTableCommandInput {
-  const known = TABLE_PROPERTIES.flatMap((name) => (properties[name] === undefined ? [] : [[name, properties[name]]]));
+function createTableInput(
+  TableName: string,
+  properties: Readonly<Record<string, unknown>>,
+): CreateTableCommandInput {
+  const known = TABLE_PROPERTIES.flatMap((name) =>
+    properties[name] === undefined ? [] : [[name, properties[name]]],
+  );
   const input: Record<string, unknown> = { TableName, ...Object.fromEntries(known) };
   if (input['ProvisionedThroughput'] !== undefined) {
     input['ProvisionedThroughput'] = throughput(input['ProvisionedThroughput']);
@@ -85,6 +98,7 @@ export async function startDynamoDb(directory: string | undefined, region: strin
         if (!(error instanceof ResourceNotFoundException)) throw error;
       });
     },
+    items: (tableName) => scan(client, tableName),
     async stop() {
       client.destroy();
       agent.destroy();
@@ -92,6 +106,21 @@ export async function startDynamoDb(directory: string | undefined, region: strin
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function scan(client: DynamoDBClient, TableName: string): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = [];
+  let ExclusiveStartKey: ScanCommandInput['ExclusiveStartKey'];
+  try {
+    do {
+      const page = await client.send(new ScanCommand({ TableName, ConsistentRead: true, ExclusiveStartKey }));
+      items.push(...(page.Items ?? []).map((item) => unmarshall(item)));
+      ExclusiveStartKey = page.LastEvaluatedKey;
+    } while (ExclusiveStartKey !== undefined);
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+  }
+  return items;
 }
 
 async function waitUntilActive(client: DynamoDBClient, TableName: string): Promise<void> {

@@ -63,7 +63,11 @@ export class Deliveries {
 
   start(parcel: Parcel): void {
     const { event, ruleName, target } = parcel;
-    const fault = this.#options.faults.deliveries.meet({ event: { ...event }, ruleName, targetArn: target.arn });
+    const fault = this.#options.faults.deliveries.meet({
+      event: { ...event },
+      ruleName,
+      targetArn: target.arn,
+    });
     if (fault === undefined) this.#later(parcel);
     else this.#startFaulty(parcel, fault);
   }
@@ -95,7 +99,8 @@ export class Deliveries {
       if (retries >= target.maximumRetryAttempts) {
         return this.#giveUp(parcel, error, 'MaximumRetryAttempts', retries);
       }
-      const backoffMs = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** retries) * (0.5 + Math.random() / 2);
+      const backoffMs =
+        Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** retries) * (0.5 + Math.random() / 2);
       if (ageMs + backoffMs > target.maximumEventAgeMs) {
         return this.#giveUp(parcel, error, 'MaximumEventAgeInSeconds', retries);
       }
@@ -103,7 +108,12 @@ export class Deliveries {
     }
   }
 
-  #giveUp({ event, target, ruleArn }: Parcel, error: DeliveryError, condition: string, retries: number): void {
+  #giveUp(
+    { event, target, ruleArn }: Parcel,
+    error: DeliveryError,
+    condition: string,
+    retries: number,
+  ): void {
     if (target.deadLetterArn === undefined) return;
     this.#options.bury(target.deadLetterArn, target.input ?? JSON.stringify(event), {
       RULE_ARN: ruleArn,

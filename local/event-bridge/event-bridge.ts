@@ -35,8 +35,15 @@ interface ActiveRule extends Rule {
 
 interface Bus {
   readonly rules: Map<string, ActiveRule>;
+  /** The last events, oldest first. */
+  readonly history: BusEvent[];
   readonly listeners: Set<(event: BusEvent) => void>;
 }
+
+/** Events a bus remembers: who starts to listen late still sees how a start went. */
+const MAX_HISTORY = 2_000;
+/** Real ms that a schedule waits at least, however fast the cloud's clock runs. */
+const SHORTEST_SCHEDULE_MS = 1_000;
 
 /** EventBridge: buses, rules with patterns or schedules, and delivery to their targets. */
 export class EventBridge {
@@ -52,7 +59,8 @@ export class EventBridge {
 
   /** Safe to repeat. */
   putBus(name: string): { readonly arn: string } {
-    if (!this.#buses.has(name)) this.#buses.set(name, { rules: new Map(), listeners: new Set() });
+    if (!this.#buses.has(name))
+      this.#buses.set(name, { rules: new Map(), history: [], listeners: new Set() });
     return { arn: `arn:aws:events:${this.#options.region}:${ACCOUNT_ID}:event-bus/${name}` };
   }
 
@@ -64,16 +72,23 @@ export class EventBridge {
   /** Creates or replaces a rule with all its targets. @throws AwsError for a bad pattern or schedule. */
   putRule(input: RuleInput): { readonly arn: string } {
     if (input.eventPattern === undefined && input.scheduleExpression === undefined) {
-      throw new AwsError('ValidationException', 'Parameter(s) EventPattern or ScheduleExpression must be specified.');
+      throw new AwsError(
+        'ValidationException',
+        'Parameter(s) EventPattern or ScheduleExpression must be specified.',
+      );
     }
     if (input.scheduleExpression !== undefined && input.busName !== 'default') {
-      throw new AwsError('ValidationException', 'ScheduleExpression is supported only on the default event bus.');
+      throw new AwsError(
+        'ValidationException',
+        'ScheduleExpression is supported only on the default event bus.',
+      );
     }
     const { rules } = this.#bus(input.busName);
     const path = input.busName === 'default' ? input.name : `${input.busName}/${input.name}`;
     const arn = `arn:aws:events:${this.#options.region}:${ACCOUNT_ID}:rule/${path}`;
     const matches = input.eventPattern === undefined ? undefined : compilePattern(input.eventPattern);
-    const schedule = input.scheduleExpression === undefined ? undefined : parseSchedule(input.scheduleExpression);
+    const schedule =
+      input.scheduleExpression === undefined ? undefined : parseSchedule(input.scheduleExpression);
     rules.get(input.name)?.cancel();
     const running: { timer?: { cancel(): void } } = {};
     const rule: ActiveRule = { ...input, arn, matches, cancel: () => running.timer?.cancel() };
@@ -112,6 +127,8 @@ export class EventBridge {
       // A round trip through JSON, as on the wire: later changes of the emitter's objects stay its own.
       detail: JSON.parse(JSON.stringify(emitted.detail)),
     };
+    bus.history.push(event);
+    if (bus.history.length > MAX_HISTORY) bus.history.shift();
     for (const listener of bus.listeners) listener(event);
     for (const rule of bus.rules.values()) {
       if (rule.isEnabled && rule.matches?.(event) === true) this.#deliver(rule, event);
@@ -119,9 +136,10 @@ export class EventBridge {
     return event;
   }
 
-  /** Sees every event of the bus, in order, whatever the rules say; returns how to stop. */
+  /** Sees every event of the bus, earlier ones first, whatever the rules say; returns how to stop. */
   onEvent(busName: string, listener: (event: BusEvent) => void): () => void {
-    const { listeners } = this.#bus(busName);
+    const { listeners, history } = this.#bus(busName);
+    for (const event of history) listener(event);
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
@@ -134,7 +152,7 @@ export class EventBridge {
 
   #scheduleNext(rule: ActiveRule, schedule: Schedule, running: { timer?: { cancel(): void } }): void {
     const { clock, region } = this.#options;
-    const waitMs = schedule(clock.now());
+    const waitMs = Math.max(schedule(clock.now()), SHORTEST_SCHEDULE_MS * clock.timeScale);
     if (!Number.isFinite(waitMs)) return;
     running.timer = clock.after(waitMs, () => {
       const event: BusEvent = {

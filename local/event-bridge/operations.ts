@@ -48,15 +48,27 @@ function timeOf(time: Entry['Time']): Date | undefined {
 /** One entry's answer: EventBridge refuses entries one by one, and still answers 200. */
 function putEntry(bridge: EventBridge, entry: Entry): Record<string, string> {
   const { Source: source, DetailType: detailType, Detail: text } = entry;
-  if (!source) return refusal('InvalidArgument', 'Parameter Source is not valid. Reason: Source is a required argument.');
-  if (source.startsWith('aws.')) return refusal('NotAuthorizedForSourceException', 'Not authorized for the source.');
+  if (!source)
+    return refusal(
+      'InvalidArgument',
+      'Parameter Source is not valid. Reason: Source is a required argument.',
+    );
+  if (source.startsWith('aws.'))
+    return refusal('NotAuthorizedForSourceException', 'Not authorized for the source.');
   if (!detailType) {
-    return refusal('InvalidArgument', 'Parameter DetailType is not valid. Reason: DetailType is a required argument.');
+    return refusal(
+      'InvalidArgument',
+      'Parameter DetailType is not valid. Reason: DetailType is a required argument.',
+    );
   }
   if (text === undefined) {
-    return refusal('InvalidArgument', 'Parameter Detail is not valid. Reason: Detail is a required argument.');
+    return refusal(
+      'InvalidArgument',
+      'Parameter Detail is not valid. Reason: Detail is a required argument.',
+    );
   }
-  if (Buffer.byteLength(text) > MAX_ENTRY_BYTES) return refusal('InvalidArgument', 'Total size of the entry is over the limit.');
+  if (Buffer.byteLength(text) > MAX_ENTRY_BYTES)
+    return refusal('InvalidArgument', 'Total size of the entry is over the limit.');
   const detail = parseDetail(text);
   if (detail === undefined) return refusal('MalformedDetail', 'Detail is malformed.');
   const { Resources: resources, EventBusName: bus } = entry;
@@ -87,7 +99,10 @@ function ruleView(rule: Rule) {
   };
 }
 
-const busSchema = z.object({ EventBusName: z.string().default('default'), NamePrefix: z.string().default('') });
+const busSchema = z.object({
+  EventBusName: z.string().default('default'),
+  NamePrefix: z.string().default(''),
+});
 const ruleSchema = z.object({ EventBusName: z.string().default('default'), Name: z.string() });
 
 /** PutEvents, ListRules, DescribeRule, ListTargetsByRule and ListEventBuses; rules come from the template alone. */
@@ -95,7 +110,11 @@ export function eventBridgeService(bridge: EventBridge): Service {
   const find = (input: unknown): Rule => {
     const { EventBusName, Name } = validated(ruleSchema, input);
     const rule = bridge.rules(EventBusName).find(({ name }) => name === Name);
-    if (rule === undefined) throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus ${EventBusName}.`);
+    if (rule === undefined)
+      throw new AwsError(
+        'ResourceNotFoundException',
+        `Rule ${Name} does not exist on EventBus ${EventBusName}.`,
+      );
     return rule;
   };
   return {

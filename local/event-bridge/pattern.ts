@@ -35,7 +35,9 @@ function wildcard(operand: unknown): ValueTest {
   if (pattern.includes('**')) throw invalid('Consecutive wildcard characters are not allowed');
   const source = pattern
     .split(/(\\\*|\\\\|\*)/)
-    .map((part) => (part === '*' ? '[^]*' : part.replace(/^\\([*\\])$/, '$1').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .map((part) =>
+      part === '*' ? '[^]*' : part.replace(/^\\([*\\])$/, '$1').replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
+    )
     .join('');
   const expression = new RegExp(`^${source}$`);
   return (value) => typeof value === 'string' && expression.test(value);

@@ -70,7 +70,8 @@ function cron(expression: string): Schedule | undefined {
     while (atMs < endMs) {
       const time = new Date(atMs);
       if (!dayMatches(time)) atMs = Math.floor(atMs / 86_400_000) * 86_400_000 + 86_400_000;
-      else if (!sets.hour.has(time.getUTCHours())) atMs = Math.floor(atMs / 3_600_000) * 3_600_000 + 3_600_000;
+      else if (!sets.hour.has(time.getUTCHours()))
+        atMs = Math.floor(atMs / 3_600_000) * 3_600_000 + 3_600_000;
       else if (!sets.minute.has(time.getUTCMinutes())) atMs += 60_000;
       else return atMs - nowMs;
     }

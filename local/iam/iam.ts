@@ -34,7 +34,8 @@ export class Iam {
   putPolicy(policyName: string, document: unknown, roleNames: readonly string[]): void {
     for (const roleName of roleNames) {
       const role = this.#roles.get(roleName);
-      if (role === undefined) throw new Error(`policy ${policyName} names role ${roleName}, which does not exist`);
+      if (role === undefined)
+        throw new Error(`policy ${policyName} names role ${roleName}, which does not exist`);
       role.policies.set(policyName, document);
     }
   }
@@ -52,7 +53,9 @@ export class Iam {
   }
 
   /** By name or ARN. */
-  roleOfInstanceProfile(profile: string): { readonly roleName: string; readonly roleArn: string } | undefined {
+  roleOfInstanceProfile(
+    profile: string,
+  ): { readonly roleName: string; readonly roleArn: string } | undefined {
     const name = profile.slice(profile.lastIndexOf('/') + 1);
     const role = this.#roles.get(this.#profiles.get(name)?.[0] ?? '');
     return role === undefined ? undefined : { roleName: role.roleName, roleArn: role.arn };

@@ -31,7 +31,8 @@ const MAX_ENVIRONMENTS = 10;
 export class LambdaFunction {
   readonly configuration: FunctionConfiguration;
   readonly #options: FunctionOptions;
-  readonly #logStreamName = `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`;
+  readonly #logStreamName =
+    `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`;
   readonly #idle: ExecutionEnvironment[] = [];
   readonly #all = new Set<ExecutionEnvironment>();
   #isStopped = false;
@@ -78,7 +79,10 @@ export class LambdaFunction {
     const warm = this.#idle.pop();
     if (warm?.isAlive === true) return warm;
     if (warm !== undefined) this.#all.delete(warm);
-    if (this.#isStopped || this.#all.size >= Math.min(reservedConcurrency ?? MAX_ENVIRONMENTS, MAX_ENVIRONMENTS)) {
+    if (
+      this.#isStopped ||
+      this.#all.size >= Math.min(reservedConcurrency ?? MAX_ENVIRONMENTS, MAX_ENVIRONMENTS)
+    ) {
       throw throttled();
     }
     const onLine = (line: string): void => this.#log(line);

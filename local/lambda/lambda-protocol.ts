@@ -45,13 +45,20 @@ export async function serveLambda(lambda: Lambda, request: HttpRequest): Promise
     const { pathname } = new URL(request.url, 'http://lambda');
     const [, name, rest] = /^\/2015-03-31\/functions\/?([^/]*)(?:\/(.*))?$/.exec(pathname) ?? [];
     const functionName = decodeURIComponent(name ?? '');
-    if (request.method === 'POST' && rest === 'invocations') return await invoke(lambda, functionName, request);
-    if (request.method === 'GET' && name === '') return json(200, { Functions: lambda.functions().map(configurationView) });
-    if (request.method === 'GET' && rest === 'configuration') return json(200, configurationView(lambda.find(functionName)));
+    if (request.method === 'POST' && rest === 'invocations')
+      return await invoke(lambda, functionName, request);
+    if (request.method === 'GET' && name === '')
+      return json(200, { Functions: lambda.functions().map(configurationView) });
+    if (request.method === 'GET' && rest === 'configuration')
+      return json(200, configurationView(lambda.find(functionName)));
     if (request.method === 'GET' && name !== undefined && rest === undefined) {
       return json(200, { Configuration: configurationView(lambda.find(functionName)) });
     }
-    throw new AwsError('UnknownOperationException', 'The local cloud does not implement this operation.', 404);
+    throw new AwsError(
+      'UnknownOperationException',
+      'The local cloud does not implement this operation.',
+      404,
+    );
   } catch (error) {
     if (error instanceof AwsError) {
       const body = { Type: 'User', Message: error.message, message: error.message };

@@ -120,7 +120,12 @@ export class Lambda {
     await Promise.all([...this.#functions.values()].map((lambdaFunction) => lambdaFunction.stop()));
   }
 
-  async #attempt(functionName: string, event: AsyncEvent, failures: number, throttles: number): Promise<void> {
+  async #attempt(
+    functionName: string,
+    event: AsyncEvent,
+    failures: number,
+    throttles: number,
+  ): Promise<void> {
     const lambdaFunction = this.#functions.get(functionName);
     if (lambdaFunction === undefined) return;
     const { clock } = this.#options;
@@ -162,7 +167,12 @@ export class Lambda {
       const record = {
         version: '1.0',
         timestamp: new Date(this.#options.clock.now()).toISOString(),
-        requestContext: { requestId, functionArn: `${functionArn}:$LATEST`, condition, approximateInvokeCount },
+        requestContext: {
+          requestId,
+          functionArn: `${functionArn}:$LATEST`,
+          condition,
+          approximateInvokeCount,
+        },
         requestPayload: JSON.parse(payload),
         responseContext: {
           statusCode: 200,
@@ -187,6 +197,9 @@ function nameOf(functionNameOrArn: string): string {
 
 /** `ArnLike`: `*` and `?` are wildcards. */
 function arnMatches(pattern: string, arn: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${source}$`).test(arn);
 }

@@ -31,7 +31,8 @@ export async function unpackFunction(archivePath: string, directory: string): Pr
   if (files['package.json'] === undefined) await writeFile(join(fresh, 'package.json'), '{}');
   for (const [name, bytes] of Object.entries(files)) {
     const path = resolve(fresh, name);
-    if (!path.startsWith(fresh + sep)) throw new Error(`${archivePath} has an entry outside its folder: ${name}`);
+    if (!path.startsWith(fresh + sep))
+      throw new Error(`${archivePath} has an entry outside its folder: ${name}`);
     if (name.endsWith('/')) continue;
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, bytes);

@@ -49,7 +49,9 @@ parentPort.on('message', async ({ id, payload, context, deadlineMs }) => {
   } catch (error) {
     const description = describe(error);
     // Lambda writes an unhandled error to the function's log itself.
-    process.stderr.write(`${new Date().toISOString()}\t${id}\tERROR\tInvoke Error\t${JSON.stringify(description)}\n`);
+    process.stderr.write(
+      `${new Date().toISOString()}\t${id}\tERROR\tInvoke Error\t${JSON.stringify(description)}\n`,
+    );
     parentPort.postMessage({ kind: 'threw', id, error: description });
   }
 });

@@ -85,8 +85,13 @@ function parse<T>(schema: z.ZodType<T>, input: unknown): T {
 
 /** Only the simplest filter patterns: words that must all occur, in quotes or without. */
 function filter(logs: Logs, input: unknown): LogEvent[] {
-  const { logGroupName, logStreamName, filterPattern, startTime, endTime, limit } = parse(filterSchema, input);
-  const words = [...filterPattern.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+  const { logGroupName, logStreamName, filterPattern, startTime, endTime, limit } = parse(
+    filterSchema,
+    input,
+  );
+  const words = [...filterPattern.matchAll(/"([^"]*)"|(\S+)/g)].map(
+    ([, quoted, bare]) => quoted ?? bare ?? '',
+  );
   return logs
     .events(logGroupName)
     .filter(
@@ -117,14 +122,20 @@ export function logsService(logs: Logs): Service {
         };
       },
       DescribeLogStreams(input: unknown) {
-        const names = new Set(logs.events(parse(streamsSchema, input).logGroupName).map((event) => event.logStreamName));
+        const names = new Set(
+          logs.events(parse(streamsSchema, input).logGroupName).map((event) => event.logStreamName),
+        );
         return { logStreams: [...names].map((logStreamName) => ({ logStreamName })) };
       },
       FilterLogEvents: (input: unknown) => ({
         events: filter(logs, input).map((event) => ({ ...event, ingestionTime: event.timestamp })),
       }),
       GetLogEvents: (input: unknown) => ({
-        events: filter(logs, input).map(({ timestamp, message }) => ({ timestamp, message, ingestionTime: timestamp })),
+        events: filter(logs, input).map(({ timestamp, message }) => ({
+          timestamp,
+          message,
+          ingestionTime: timestamp,
+        })),
       }),
     },
   };

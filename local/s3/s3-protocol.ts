@@ -8,7 +8,7 @@ const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 /** DeleteObjects takes this many keys at most. */
 const MAX_DELETES = 1_000;
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
@@ -38,7 +38,8 @@ export function decodeBody({ headers, body }: HttpRequest): Uint8Array {
   let position = 0;
   for (;;) {
     const lineEnd = bytes.indexOf('\r\n', position);
-    const size = lineEnd === -1 ? Number.NaN : Number.parseInt(bytes.toString('latin1', position, lineEnd), 16);
+    const size =
+      lineEnd === -1 ? Number.NaN : Number.parseInt(bytes.toString('latin1', position, lineEnd), 16);
     if (!Number.isInteger(size) || lineEnd + 2 + size > bytes.length) {
       throw new AwsError('IncompleteBody', 'The request body terminated unexpectedly');
     }
@@ -51,11 +52,14 @@ export function decodeBody({ headers, body }: HttpRequest): Uint8Array {
 function listing(bucket: string, prefix: string, objects: readonly StoredObject[]): HttpResponse {
   const contents = objects.map(
     ({ key, sizeBytes, modifiedMs, etag }) =>
-      `<Contents><Key>${escape(key)}</Key><LastModified>${new Date(modifiedMs).toISOString()}</LastModified>` +
+      `<Contents><Key>${escapeXml(key)}</Key><LastModified>${new Date(modifiedMs).toISOString()}</LastModified>` +
       `<ETag>&quot;${etag}&quot;</ETag><Size>${sizeBytes}</Size><StorageClass>STANDARD</StorageClass></Contents>`,
   );
-  const head = `<Name>${escape(bucket)}</Name><Prefix>${escape(prefix)}</Prefix><KeyCount>${objects.length}</KeyCount>`;
-  return xml('ListBucketResult', `${head}<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>${contents.join('')}`);
+  const head = `<Name>${escapeXml(bucket)}</Name><Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${objects.length}</KeyCount>`;
+  return xml(
+    'ListBucketResult',
+    `${head}<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>${contents.join('')}`,
+  );
 }
 
 function keysToDelete(body: Uint8Array): string[] {
@@ -64,11 +68,17 @@ function keysToDelete(body: Uint8Array): string[] {
     Delete?: { Object?: { Key?: unknown }[] };
   };
   const keys = (document.Delete?.Object ?? []).map(({ Key }) => String(Key));
-  if (keys.length === 0 || keys.length > MAX_DELETES) throw new AwsError('MalformedXML', 'The XML was not well-formed.');
+  if (keys.length === 0 || keys.length > MAX_DELETES)
+    throw new AwsError('MalformedXML', 'The XML was not well-formed.');
   return keys;
 }
 
-async function serveBucket(s3: S3, bucket: string, request: HttpRequest, query: URLSearchParams): Promise<HttpResponse> {
+async function serveBucket(
+  s3: S3,
+  bucket: string,
+  request: HttpRequest,
+  query: URLSearchParams,
+): Promise<HttpResponse> {
   if (request.method === 'PUT') {
     await s3.putBucket(bucket);
     return { status: 200, headers: { location: `/${bucket}` }, body: '' };
@@ -76,7 +86,7 @@ async function serveBucket(s3: S3, bucket: string, request: HttpRequest, query: 
   if (request.method === 'POST' && query.has('delete')) {
     const keys = keysToDelete(decodeBody(request));
     for (const key of keys) await s3.remove(bucket, key);
-    return xml('DeleteResult', keys.map((key) => `<Deleted><Key>${escape(key)}</Key></Deleted>`).join(''));
+    return xml('DeleteResult', keys.map((key) => `<Deleted><Key>${escapeXml(key)}</Key></Deleted>`).join(''));
   }
   const objects = await s3.list(bucket, query.get('prefix') ?? '');
   if (request.method === 'HEAD') return { status: 200, headers: {}, body: '' };
@@ -96,13 +106,21 @@ async function serveObject(s3: S3, bucket: string, key: string, request: HttpReq
     }
     case 'HEAD': {
       const object = await s3.head(bucket, key);
-      return { status: 200, headers: { ...objectHeaders(object), 'content-length': String(object.sizeBytes) }, body: '' };
+      return {
+        status: 200,
+        headers: { ...objectHeaders(object), 'content-length': String(object.sizeBytes) },
+        body: '',
+      };
     }
     case 'DELETE':
       await s3.remove(bucket, key);
       return { status: 204, headers: {}, body: '' };
     default:
-      throw new AwsError('NotImplemented', 'The local cloud does not implement this operation on objects.', 501);
+      throw new AwsError(
+        'NotImplemented',
+        'The local cloud does not implement this operation on objects.',
+        501,
+      );
   }
 }
 
@@ -112,7 +130,7 @@ export async function serveS3(s3: S3, request: HttpRequest): Promise<HttpRespons
     const url = new URL(request.url, 'http://s3');
     const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
     if (bucket === '') {
-      const names = s3.buckets().map((name) => `<Bucket><Name>${escape(name)}</Name></Bucket>`);
+      const names = s3.buckets().map((name) => `<Bucket><Name>${escapeXml(name)}</Name></Bucket>`);
       return xml('ListAllMyBucketsResult', `<Buckets>${names.join('')}</Buckets>`);
     }
     if (!/^[a-z0-9][a-z0-9.-]{1,62}$/.test(bucket)) {
@@ -122,13 +140,14 @@ export async function serveS3(s3: S3, request: HttpRequest): Promise<HttpRespons
       ? await serveBucket(s3, bucket, request, url.searchParams)
       : await serveObject(s3, bucket, key, request);
   } catch (error) {
-    if (error instanceof URIError) return failure(new AwsError('InvalidURI', "Couldn't parse the specified URI."));
+    if (error instanceof URIError)
+      return failure(new AwsError('InvalidURI', "Couldn't parse the specified URI."));
     if (error instanceof AwsError) return failure(error);
     throw error;
   }
 }
 
 function failure({ code, message, status }: AwsError): HttpResponse {
-  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${escape(message)}</Message></Error>`;
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
   return { status, headers: XML_HEADERS, body };
 }

@@ -78,10 +78,12 @@ export class S3 {
 
   /** Keys become paths, so one that would leave its bucket's folder is refused. */
   #path(bucket: string, key: string): string {
-    if (!this.#buckets.has(bucket)) throw new AwsError('NoSuchBucket', 'The specified bucket does not exist', 404);
+    if (!this.#buckets.has(bucket))
+      throw new AwsError('NoSuchBucket', 'The specified bucket does not exist', 404);
     const root = resolve(this.#directory, bucket);
     const path = resolve(root, key);
-    if (path !== root && !path.startsWith(root + sep)) throw new AwsError('InvalidURI', "Couldn't parse the URI.");
+    if (path !== root && !path.startsWith(root + sep))
+      throw new AwsError('InvalidURI', "Couldn't parse the URI.");
     if (key.includes('\0')) throw new AwsError('InvalidURI', "Couldn't parse the URI.");
     return path;
   }

@@ -62,7 +62,9 @@ export class Sqs {
 
   /** By name, URL or ARN. @throws AwsError */
   find(reference: string): Queue {
-    const queue = this.#queues.get(reference.slice(Math.max(reference.lastIndexOf('/'), reference.lastIndexOf(':')) + 1));
+    const queue = this.#queues.get(
+      reference.slice(Math.max(reference.lastIndexOf('/'), reference.lastIndexOf(':')) + 1),
+    );
     if (queue !== undefined) return queue;
     throw new AwsError('AWS.SimpleQueueService.NonExistentQueue', 'The specified queue does not exist.');
   }
@@ -72,7 +74,10 @@ export class Sqs {
     return this.find(reference).policies.some((document) => {
       const { Statement: statements } = document as { Statement?: unknown };
       return [statements].flat().some((statement) => {
-        const { Effect, Principal } = statement as { Effect?: unknown; Principal?: { Service?: unknown } | '*' };
+        const { Effect, Principal } = statement as {
+          Effect?: unknown;
+          Principal?: { Service?: unknown } | '*';
+        };
         const services = Principal === '*' ? [principal] : [Principal?.Service].flat();
         return Effect === 'Allow' && services.includes(principal);
       });
@@ -83,7 +88,15 @@ export class Sqs {
     const queue = this.find(reference);
     const now = this.#clock.now();
     const messageId = randomUUID();
-    const message = { messageId, body, attributes, sentMs: now, receiptHandle: '', receiveCount: 0, visibleAtMs: now };
+    const message = {
+      messageId,
+      body,
+      attributes,
+      sentMs: now,
+      receiptHandle: '',
+      receiveCount: 0,
+      visibleAtMs: now,
+    };
     queue.messages.push(message);
     if (queue.messages.length > MAX_MESSAGES) queue.messages.shift();
     return messageId;
@@ -147,7 +160,10 @@ export function sqsService(sqs: Sqs, queueUrl: (name: string) => string): Servic
     operations: {
       SendMessage(input: unknown) {
         const { QueueUrl, MessageBody, MessageAttributes } = parse(sendSchema, input);
-        const attributes = Object.entries(MessageAttributes).map(([name, { StringValue }]) => [name, StringValue]);
+        const attributes = Object.entries(MessageAttributes).map(([name, { StringValue }]) => [
+          name,
+          StringValue,
+        ]);
         const MessageId = sqs.send(QueueUrl, MessageBody, Object.fromEntries(attributes));
         return { MessageId, MD5OfMessageBody: md5(MessageBody) };
       },
@@ -166,7 +182,9 @@ export function sqsService(sqs: Sqs, queueUrl: (name: string) => string): Servic
         const { arn, messages } = sqs.find(parse(queueSchema, input).QueueUrl);
         return { Attributes: { QueueArn: arn, ApproximateNumberOfMessages: String(messages.length) } };
       },
-      GetQueueUrl: (input: unknown) => ({ QueueUrl: queueUrl(sqs.find(parse(nameSchema, input).QueueName).name) }),
+      GetQueueUrl: (input: unknown) => ({
+        QueueUrl: queueUrl(sqs.find(parse(nameSchema, input).QueueName).name),
+      }),
       ListQueues: () => ({ QueueUrls: sqs.queues().map(({ name }) => queueUrl(name)) }),
     },
   };

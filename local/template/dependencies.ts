@@ -8,7 +8,8 @@ function collect(value: unknown, found: Set<string>): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, item] of Object.entries(value)) {
     if (key === 'Ref' && typeof item === 'string') found.add(item);
-    else if (key === 'Fn::GetAtt') found.add(typeof item === 'string' ? (item.split('.')[0] ?? '') : String(item?.[0]));
+    else if (key === 'Fn::GetAtt')
+      found.add(typeof item === 'string' ? (item.split('.')[0] ?? '') : String(item?.[0]));
     else if (key === 'Fn::Sub') collectSubstitutions(item, found);
     else collect(item, found);
   }
@@ -16,7 +17,8 @@ function collect(value: unknown, found: Set<string>): void {
 
 function collectSubstitutions(argument: unknown, found: Set<string>): void {
   const [text, variables] = Array.isArray(argument) ? argument : [argument, undefined];
-  for (const match of String(text).matchAll(/\$\{([^!}][^}]*)\}/g)) found.add(match[1]?.split('.')[0]?.trim() ?? '');
+  for (const match of String(text).matchAll(/\$\{([^!}][^}]*)\}/g))
+    found.add(match[1]?.split('.')[0]?.trim() ?? '');
   collect(variables, found);
 }
 

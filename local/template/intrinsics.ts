@@ -58,7 +58,8 @@ function cidr(argument: unknown, scope: Scope): string[] {
   const [block, count, bits] = asList(evaluate(argument, scope), 'Fn::Cidr');
   const [address, prefix] = ipaddr.IPv4.parseCIDR(asText(block, 'Fn::Cidr'));
   const sizeBits = Number(bits ?? 8);
-  if (32 - sizeBits < prefix) throw new TemplateError(`Fn::Cidr: ${block} holds no block of ${sizeBits} bits`);
+  if (32 - sizeBits < prefix)
+    throw new TemplateError(`Fn::Cidr: ${block} holds no block of ${sizeBits} bits`);
   const first = address.toByteArray().reduce((sum, byte) => sum * 256 + byte, 0);
   return Array.from({ length: Number(count) }, (_, i) => {
     const start = first + i * 2 ** sizeBits;
@@ -92,7 +93,9 @@ const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
     return asText(evaluate(text, scope), 'Fn::Split').split(asText(separator, 'Fn::Split'));
   },
   'Fn::FindInMap': (argument, scope) => {
-    const keys = asList(evaluate(argument, scope), 'Fn::FindInMap').map((key) => asText(key, 'Fn::FindInMap'));
+    const keys = asList(evaluate(argument, scope), 'Fn::FindInMap').map((key) =>
+      asText(key, 'Fn::FindInMap'),
+    );
     return scope.findInMap(keys[0] ?? '', keys[1] ?? '', keys[2] ?? '');
   },
   'Fn::Base64': (argument, scope) =>
@@ -105,7 +108,9 @@ const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
   'Fn::Equals': (argument, scope) => {
     const [left, right] = asList(evaluate(argument, scope), 'Fn::Equals');
     // Parameters are text and literals may be numbers: CloudFormation compares them as text too.
-    return typeof left === 'object' ? JSON.stringify(left) === JSON.stringify(right) : `${left}` === `${right}`;
+    return typeof left === 'object'
+      ? JSON.stringify(left) === JSON.stringify(right)
+      : `${left}` === `${right}`;
   },
   'Fn::Not': (argument, scope) => !truth(asList(argument, 'Fn::Not')[0], scope),
   'Fn::And': (argument, scope) => asList(argument, 'Fn::And').every((item) => truth(item, scope)),
@@ -114,7 +119,8 @@ const INTRINSICS: Readonly<Record<string, Intrinsic>> = {
 
 /** Replaces every intrinsic function in `value` by what it yields. @throws TemplateError */
 export function evaluate(value: unknown, scope: Scope): unknown {
-  if (Array.isArray(value)) return value.map((item) => evaluate(item, scope)).filter((item) => item !== NO_VALUE);
+  if (Array.isArray(value))
+    return value.map((item) => evaluate(item, scope)).filter((item) => item !== NO_VALUE);
   if (typeof value === 'string') return value.replace(/\{\{resolve:ssm:[^}]+\}\}/g, 'ami-00000000000000000');
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value);

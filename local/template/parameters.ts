@@ -8,7 +8,11 @@ export type ResolvedParameters = Readonly<Record<string, string | readonly strin
 const STUB_PARAMETER = 'ami-00000000000000000';
 
 function isList(type: string): boolean {
-  return type === 'CommaDelimitedList' || type.startsWith('List<') || type.startsWith('AWS::SSM::Parameter::Value<List');
+  return (
+    type === 'CommaDelimitedList' ||
+    type.startsWith('List<') ||
+    type.startsWith('AWS::SSM::Parameter::Value<List')
+  );
 }
 
 function complaintAboutNumber(text: string, definition: ParameterDefinition): string | undefined {

@@ -105,7 +105,9 @@ export async function deployStack(options: StackOptions): Promise<Stack> {
   const scope = scopeOf(options, created);
   const isIncluded = (logicalId: string): boolean => {
     const condition = template.Resources[logicalId]?.Condition;
-    return template.Resources[logicalId] !== undefined && (condition === undefined || scope.condition(condition));
+    return (
+      template.Resources[logicalId] !== undefined && (condition === undefined || scope.condition(condition))
+    );
   };
   const order = orderResources(template, isIncluded);
   assertTypesKnown(options, order);

@@ -11,7 +11,10 @@ export function computeResources(
   return {
     'AWS::EC2::LaunchTemplate'(request) {
       const LaunchTemplateName = request.properties['LaunchTemplateName'] ?? generatedName(request);
-      const template = compute.putLaunchTemplate(request.logicalId, { ...request.properties, LaunchTemplateName });
+      const template = compute.putLaunchTemplate(request.logicalId, {
+        ...request.properties,
+        LaunchTemplateName,
+      });
       const { launchTemplateId, latestVersionNumber, defaultVersionNumber } = template;
       return {
         ref: launchTemplateId,
@@ -27,10 +30,15 @@ export function computeResources(
       const { DesiredCapacity, ...others } = request.properties;
       // CloudFormation updates what changed in the template. A group that has grown since keeps its size when
       // the template is deployed again as it was.
+      // By now all that the group depends on exists: the instances of an earlier life may come back.
+      await compute.start();
       const isUnchanged = earlier[request.logicalId]?.['DesiredCapacity'] === DesiredCapacity;
       const properties = isUnchanged ? others : request.properties;
       const AutoScalingGroupName = properties['AutoScalingGroupName'] ?? generatedName(request);
-      const group = await compute.putAutoScalingGroup(request.logicalId, { ...properties, AutoScalingGroupName });
+      const group = await compute.putAutoScalingGroup(request.logicalId, {
+        ...properties,
+        AutoScalingGroupName,
+      });
       return {
         ref: group.autoScalingGroupName,
         attributes: { AutoScalingGroupARN: group.autoScalingGroupArn },

@@ -6,7 +6,12 @@ import type { Lambda } from '../../lambda/lambda.ts';
 import { unpackFunction } from '../../lambda/package.ts';
 import type { Logs } from '../../logs/logs.ts';
 import { ACCOUNT_ID } from '../../service.ts';
-import { generatedName, type ResourceHandler, type ResourceHandlers, type ResourceRequest } from '../resource-handler.ts';
+import {
+  generatedName,
+  type ResourceHandler,
+  type ResourceHandlers,
+  type ResourceRequest,
+} from '../resource-handler.ts';
 import { read, text, wholeNumber } from './properties.ts';
 
 export interface LambdaResourceOptions {

@@ -6,7 +6,8 @@ import type { Sqs } from '../../sqs/sqs.ts';
 import { generatedName, type ResourceHandlers } from '../resource-handler.ts';
 import { document, read, text, wholeNumber } from './properties.ts';
 
-const targetSchema = z.object({
+/** Strict: an input transformer, or any target parameter that is not emulated, must stop the deploy. */
+const targetSchema = z.strictObject({
   Id: z.string(),
   Arn: z.string(),
   Input: z.string().optional(),
@@ -18,7 +19,6 @@ const targetSchema = z.object({
     })
     .default({ MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 86_400 }),
 });
-/** Strict on purpose: an input transformer or another target kind that is not emulated must stop the deploy. */
 const ruleSchema = z.object({
   Name: z.string().optional(),
   EventBusName: z.string().default('default'),
@@ -26,10 +26,16 @@ const ruleSchema = z.object({
   EventPattern: document.optional(),
   ScheduleExpression: z.string().optional(),
   State: z.enum(['ENABLED', 'DISABLED']).default('ENABLED'),
-  Targets: z.array(targetSchema.strict()).default([]),
+  Targets: z.array(targetSchema).default([]),
 });
-const queueSchema = z.object({ QueueName: z.string().optional(), VisibilityTimeout: wholeNumber.default(30) });
-const logGroupSchema = z.object({ LogGroupName: z.string().optional(), RetentionInDays: wholeNumber.optional() });
+const queueSchema = z.object({
+  QueueName: z.string().optional(),
+  VisibilityTimeout: wholeNumber.default(30),
+});
+const logGroupSchema = z.object({
+  LogGroupName: z.string().optional(),
+  RetentionInDays: wholeNumber.optional(),
+});
 
 function targetOf(target: z.infer<typeof targetSchema>): Target {
   return {
@@ -46,7 +52,11 @@ export function eventResources(bridge: EventBridge): ResourceHandlers {
   return {
     'AWS::Events::EventBus'(request) {
       const name = read(z.object({ Name: z.string() }), request.properties).Name;
-      return { ref: name, attributes: { Arn: bridge.putBus(name).arn, Name: name }, delete: () => bridge.deleteBus(name) };
+      return {
+        ref: name,
+        attributes: { Arn: bridge.putBus(name).arn, Name: name },
+        delete: () => bridge.deleteBus(name),
+      };
     },
     'AWS::Events::EventBusPolicy': (request) => ({ ref: generatedName(request) }),
     'AWS::Events::Rule'(request) {
@@ -57,7 +67,8 @@ export function eventResources(bridge: EventBridge): ResourceHandlers {
         name,
         busName,
         description: properties.Description,
-        eventPattern: properties.EventPattern === undefined ? undefined : JSON.stringify(properties.EventPattern),
+        eventPattern:
+          properties.EventPattern === undefined ? undefined : JSON.stringify(properties.EventPattern),
         scheduleExpression: properties.ScheduleExpression,
         isEnabled: properties.State === 'ENABLED',
         targets: properties.Targets.map(targetOf),
@@ -71,10 +82,17 @@ export function eventResources(bridge: EventBridge): ResourceHandlers {
 export function queueResources(sqs: Sqs, queueUrl: (name: string) => string): ResourceHandlers {
   return {
     'AWS::SQS::Queue'(request) {
-      const { QueueName: name = generatedName(request), VisibilityTimeout } = read(queueSchema, request.properties);
+      const { QueueName: name = generatedName(request), VisibilityTimeout } = read(
+        queueSchema,
+        request.properties,
+      );
       const { arn } = sqs.putQueue(name, VisibilityTimeout);
       const ref = queueUrl(name);
-      return { ref, attributes: { Arn: arn, QueueName: name, QueueUrl: ref }, delete: () => sqs.deleteQueue(name) };
+      return {
+        ref,
+        attributes: { Arn: arn, QueueName: name, QueueUrl: ref },
+        delete: () => sqs.deleteQueue(name),
+      };
     },
     'AWS::SQS::QueuePolicy'(request) {
       const schema = z.object({ Queues: z.array(z.string()), PolicyDocument: document });
@@ -88,7 +106,10 @@ export function queueResources(sqs: Sqs, queueUrl: (name: string) => string): Re
 export function logResources(logs: Logs): ResourceHandlers {
   return {
     'AWS::Logs::LogGroup'(request) {
-      const { LogGroupName: name = generatedName(request), RetentionInDays } = read(logGroupSchema, request.properties);
+      const { LogGroupName: name = generatedName(request), RetentionInDays } = read(
+        logGroupSchema,
+        request.properties,
+      );
       const { arn } = logs.putGroup(name, RetentionInDays);
       return { ref: name, attributes: { Arn: `${arn}:*` }, delete: () => logs.deleteGroup(name) };
     },

@@ -1,11 +1,19 @@
 import { ACCOUNT_ID } from '../../service.ts';
-import { generatedName, physicalIdOf, type ResourceHandler, type ResourceHandlers } from '../resource-handler.ts';
+import {
+  generatedName,
+  physicalIdOf,
+  type ResourceHandler,
+  type ResourceHandlers,
+} from '../resource-handler.ts';
 
 /** A resource whose only effect here is to have an id that others refer to. */
 function named(prefix: string, attributes: Readonly<Record<string, string>> = {}): ResourceHandler {
   return (request) => {
     const ref = `${prefix}-${physicalIdOf(request)}`;
-    const own = Object.entries(attributes).map(([name, property]) => [name, request.properties[property] ?? '']);
+    const own = Object.entries(attributes).map(([name, property]) => [
+      name,
+      request.properties[property] ?? '',
+    ]);
     return { ref, attributes: { ...Object.fromEntries(own), Id: ref } };
   };
 }
@@ -14,7 +22,8 @@ const securityGroup: ResourceHandler = (request) => {
   const groupId = `sg-${physicalIdOf(request)}`;
   const vpcId = request.properties['VpcId'];
   // As on AWS: without a VPC, Ref is the group's name, which is not what anybody wants.
-  const ref = vpcId === undefined ? String(request.properties['GroupName'] ?? generatedName(request)) : groupId;
+  const ref =
+    vpcId === undefined ? String(request.properties['GroupName'] ?? generatedName(request)) : groupId;
   return { ref, attributes: { GroupId: groupId, VpcId: vpcId ?? 'vpc-default', Id: groupId } };
 };
 
@@ -26,7 +35,10 @@ export const NETWORK_RESOURCES: ResourceHandlers = {
   'AWS::EC2::VPC': (request) => {
     const ref = `vpc-${physicalIdOf(request)}`;
     const CidrBlock = request.properties['CidrBlock'];
-    return { ref, attributes: { VpcId: ref, CidrBlock, DefaultSecurityGroup: `sg-${physicalIdOf(request)}` } };
+    return {
+      ref,
+      attributes: { VpcId: ref, CidrBlock, DefaultSecurityGroup: `sg-${physicalIdOf(request)}` },
+    };
   },
   'AWS::EC2::Subnet': (request) => {
     const ref = `subnet-${physicalIdOf(request)}`;

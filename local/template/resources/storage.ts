@@ -15,7 +15,10 @@ export function storageResources(dynamoDb: DynamoDb, s3: S3): ResourceHandlers {
       return { ref: name, attributes: { Arn: arn }, delete: () => dynamoDb.deleteTable(name) };
     },
     async 'AWS::S3::Bucket'(request) {
-      const { BucketName: name = generatedName(request).toLowerCase() } = read(bucketSchema, request.properties);
+      const { BucketName: name = generatedName(request).toLowerCase() } = read(
+        bucketSchema,
+        request.properties,
+      );
       const { arn } = await s3.putBucket(name);
       const domain = `${name}.s3.${request.region}.amazonaws.com`;
       const attributes = { Arn: arn, DomainName: `${name}.s3.amazonaws.com`, RegionalDomainName: domain };

@@ -1,0 +1,107 @@
+import type { Cloud, CloudNode } from './cloud.ts';
+import type { Compute, InstanceView } from './compute.ts';
+import { refOf } from './deployment.ts';
+import type { Faults } from './faults.ts';
+import type { Services } from './services.ts';
+import type { Stack } from './template/stack.ts';
+
+/** The local cloud as tests see it: also what can be broken, and what is inside. */
+export interface LocalCloud extends Cloud {
+  readonly faults: Faults;
+  readonly compute: Compute;
+  readonly services: Services;
+  readonly stack: Stack;
+  readonly directory: string;
+}
+
+/** Ring identifiers by instance, as the control plane's member rows have them. */
+async function positions(services: Services, tableName: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (const { sk, position } of await services.dynamoDb.items(tableName)) {
+    const [, instanceId] = /^NODE#(.+)$/.exec(String(sk)) ?? [];
+    if (instanceId !== undefined && typeof position === 'string') found.set(instanceId, position);
+  }
+  return found;
+}
+
+async function desiredCapacity(compute: Compute, groupName: string): Promise<number> {
+  const describe = compute.services.find(({ signingName }) => signingName === 'autoscaling')?.operations[
+    'DescribeAutoScalingGroups'
+  ];
+  const input = { AutoScalingGroupNames: [groupName] };
+  const answer = await describe?.(input as never, { accessKeyId: '', roleArn: undefined });
+  const { AutoScalingGroups } = answer as { AutoScalingGroups?: { DesiredCapacity?: number }[] };
+  return AutoScalingGroups?.[0]?.DesiredCapacity ?? 0;
+}
+
+/** Shows what `startCloud` has put together. */
+export function localCloud(
+  parts: Pick<LocalCloud, 'endpoint' | 'region' | 'stack' | 'compute' | 'services' | 'directory' | 'stop'>,
+): LocalCloud {
+  const { stack, compute, services } = parts;
+  const autoScalingGroupName = refOf(stack, 'AWS::AutoScaling::AutoScalingGroup');
+  const tableName = refOf(stack, 'AWS::DynamoDB::Table');
+  const busName = refOf(stack, 'AWS::Events::EventBus');
+  const inService = (): readonly InstanceView[] =>
+    compute.instances().filter((instance) => instance.lifecycleState === 'InService');
+
+  async function nodes(): Promise<readonly CloudNode[]> {
+    const idOf = await positions(services, tableName);
+    return inService().map(({ instanceId, privateIp, publicIp }) => ({
+      instanceId,
+      id: idOf.get(instanceId) ?? '',
+      privateIp,
+      publicIp,
+    }));
+  }
+
+  return {
+    ...parts,
+    autoScalingGroupName,
+    busName,
+    tableName,
+    faults: services.faults,
+    nodes,
+    whenReady: (signal) =>
+      whenReady(compute, () => desiredCapacity(compute, autoScalingGroupName), inService, signal),
+    onScalingEvent: (listener) => services.bridge.onEvent(busName, listener),
+  };
+}
+
+function whenReady(
+  compute: Compute,
+  desired: () => Promise<number>,
+  inService: () => readonly InstanceView[],
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolveReady, reject) => {
+    const finish = (settle: () => void): void => {
+      unsubscribe();
+      signal.removeEventListener('abort', onAbort);
+      settle();
+    };
+    const onAbort = (): void => finish(() => reject(signal.reason));
+    const check = async (): Promise<void> => {
+      if (inService().length >= (await desired())) finish(resolveReady);
+    };
+    const unsubscribe = compute.onChange(() => void check());
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    void check();
+  });
+}
+
+/** For `GET /_chordfs/local`: what there is, for people and for the dashboard. */
+export function stateView(services: Services, compute: Compute, stack: Stack | undefined): unknown {
+  return {
+    instances: compute.instances(),
+    resources: stack?.resources.map(({ logicalId, type, ref }) => ({ logicalId, type, ref })) ?? [],
+    alarms: services.cloudWatch.alarms(),
+    queues: services.sqs.queues().map(({ name, messages }) => ({ name, messageCount: messages.length })),
+    rules: services.bridge.busNames().flatMap((busName) => services.bridge.rules(busName)),
+    functions: services.lambda
+      .functions()
+      .map(({ configuration: { functionName, handler } }) => ({ functionName, handler })),
+    logGroups: [...services.logs.groups()].map(([name, { events }]) => ({ name, lines: events.length })),
+  };
+}
