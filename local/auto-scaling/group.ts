@@ -175,10 +175,8 @@ export class Group {
       const check = instance.isMachineGone
         ? 'an EC2 health check indicating it has been terminated or stopped'
         : 'a user health-check';
-      this.lifecycle.beginTermination(
-        instance,
-        `an instance was taken out of service in response to ${check}.`,
-      );
+      const cause = `At ${causeTime(this.now())} an instance was taken out of service in response to ${check}.`;
+      this.lifecycle.beginTermination(instance, cause, UNHEALTHY);
     }
   }
 

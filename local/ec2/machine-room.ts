@@ -1,0 +1,212 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NODE_ENVIRONMENT } from '../../domain/node-environment.ts';
+import type { ComputeOptions } from '../compute.ts';
+import type { TemporaryCredentials } from '../imds/credentials.ts';
+import type { InstanceFacts } from '../imds/metadata-paths.ts';
+import { MetadataServer } from '../imds/metadata-server.ts';
+import { checkAddresses, METADATA_PORT } from '../instances/addresses.ts';
+import type { Bundles } from '../instances/bundles.ts';
+import { allocatedBytes, diskMetric } from '../instances/disk-metric.ts';
+import { InstanceProcess } from '../instances/instance-process.ts';
+import { parseUserData, type UserData } from '../instances/user-data.ts';
+import { ACCOUNT_ID } from '../service.ts';
+import { type Machine, volumeSizeBytes } from './machine.ts';
+
+/** Where the template mounts the data volume; here a folder of the instance's own. */
+const MOUNT_POINT = '/var/lib/chordfs';
+/** Credentials are renewed when less than this is left of their life, as on EC2. */
+const RENEW_BEFORE_MS = 60 * 60 * 1000;
+const GROUP_TAG = 'aws:autoscaling:groupName';
+
+export interface MachineRoomOptions
+  extends Pick<
+    ComputeOptions,
+    'clock' | 'directory' | 'region' | 'credentials' | 'endpointUrl' | 'putMetricData' | 'bundle'
+  > {
+  readonly bundles: Bundles;
+  readonly instanceProfileRole: ComputeOptions['instanceProfileRole'];
+  readonly volumeSizeBytes: number | undefined;
+  readonly log: (line: string) => void;
+  readonly targetLifecycleState: (instanceId: string) => string | undefined;
+}
+
+/** The running side of one machine: its process, its metadata service and its agent. */
+interface Running {
+  readonly process: InstanceProcess;
+  readonly metadata: MetadataServer;
+  readonly agent: { stop(): void };
+  isFrozen: boolean;
+}
+
+/** Boots and ends machines. Which machines there are, and what EC2 says of them, is its caller's business. */
+export class MachineRoom {
+  private readonly options: MachineRoomOptions;
+  private readonly running = new Map<string, Running>();
+
+  constructor(options: MachineRoomOptions) {
+    this.options = options;
+  }
+
+  directoryOf(instanceId: string): string {
+    return join(this.options.directory, 'instances', instanceId);
+  }
+
+  pidOf(instanceId: string): number | undefined {
+    return this.running.get(instanceId)?.process.pid;
+  }
+
+  /**
+   * Starts the node process with its metadata service and agent. `ended` is called once if the process ends later,
+   * wanted or not.
+   * @throws Error that says what to do, when an address, the bundle or the user data is not as needed.
+   */
+  async boot(machine: Machine, ended: (how: string) => void): Promise<void> {
+    const { bundles, bundle } = this.options;
+    const directory = this.directoryOf(machine.instanceId);
+    const text = Buffer.from(machine.data.UserData ?? '', 'base64').toString('utf8');
+    const userData = parseUserData(text);
+    await checkAddresses(machine);
+    await mkdir(join(directory, 'data'), { recursive: true });
+    await writeFile(join(directory, 'user-data'), text);
+    const bundleDirectory = await bundles.unpack(await bundle(userData.bundleSha256));
+    const metadata = new MetadataServer(this.facts(machine));
+    await metadata.listen(machine.privateIp, METADATA_PORT);
+    try {
+      const process = await InstanceProcess.start({
+        bundleDirectory,
+        directory,
+        environment: this.environment(machine, userData),
+        exited: (how) => {
+          this.leave(machine.instanceId);
+          ended(how);
+        },
+      });
+      const agent = this.startAgent(machine, userData);
+      this.running.set(machine.instanceId, { process, metadata, agent, isFrozen: false });
+    } catch (error) {
+      await metadata.close();
+      throw error;
+    }
+  }
+
+  /** Resolves when the process is gone. Safe to repeat, and for machines that never booted. */
+  async shutDown(instanceId: string): Promise<void> {
+    await this.running.get(instanceId)?.process.stop();
+  }
+
+  /** The volume goes with the machine (`DeleteOnTermination`); its log stays for whoever asks why. */
+  async discardVolume(instanceId: string): Promise<void> {
+    await rm(join(this.directoryOf(instanceId), 'data'), { recursive: true, force: true });
+  }
+
+  signal(instanceId: string, signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+    const running = this.running.get(instanceId);
+    if (running === undefined) throw new Error(`instance ${instanceId} is not running`);
+    running.isFrozen = signal === 'SIGSTOP';
+    running.process.signal(signal);
+  }
+
+  silence(instanceId: string, isSilent: boolean): void {
+    const running = this.running.get(instanceId);
+    if (running === undefined) throw new Error(`instance ${instanceId} is not running`);
+    running.metadata.isSilent = isSilent;
+  }
+
+  private leave(instanceId: string): void {
+    const running = this.running.get(instanceId);
+    if (running === undefined) return;
+    this.running.delete(instanceId);
+    running.agent.stop();
+    void running.metadata.close();
+  }
+
+  private environment(machine: Machine, { environment }: UserData): Record<string, string> {
+    const { endpointUrl, region } = this.options;
+    const dataDirectory = join(this.directoryOf(machine.instanceId), 'data');
+    const fromUserData = Object.entries(environment).map(([key, value]) => [
+      key,
+      value.replaceAll(MOUNT_POINT, dataDirectory),
+    ]);
+    return {
+      ...Object.fromEntries(fromUserData),
+      [NODE_ENVIRONMENT.listen]: `${machine.privateIp},${machine.publicIp}`,
+      [NODE_ENVIRONMENT.capacityBytes]: String(this.volumeSize(machine)),
+      AWS_ENDPOINT_URL: endpointUrl(),
+      AWS_REGION: region,
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${machine.privateIp}:${METADATA_PORT}`,
+    };
+  }
+
+  private volumeSize(machine: Machine): number {
+    return this.options.volumeSizeBytes ?? volumeSizeBytes(machine.data);
+  }
+
+  private facts(machine: Machine): InstanceFacts {
+    const { IamInstanceProfile, MetadataOptions, InstanceType, ImageId } = machine.data;
+    const profile = IamInstanceProfile?.Arn ?? IamInstanceProfile?.Name;
+    const role = profile === undefined ? undefined : this.options.instanceProfileRole(profile);
+    return {
+      instanceId: machine.instanceId,
+      privateIp: machine.privateIp,
+      publicIp: machine.publicIp,
+      region: this.options.region,
+      availabilityZone: machine.availabilityZone,
+      instanceType: InstanceType,
+      imageId: ImageId,
+      accountId: ACCOUNT_ID,
+      launchedMs: machine.launchedMs,
+      tags: MetadataOptions?.InstanceMetadataTags === 'enabled' ? machine.tags : undefined,
+      roleName: role?.roleName,
+      instanceProfileArn: profile,
+      credentials: role === undefined ? undefined : this.renewed(role.roleArn),
+      targetLifecycleState: () => this.options.targetLifecycleState(machine.instanceId),
+      spotTerminationMs: () => machine.spotTerminationMs,
+      rebalanceNoticeMs: () => machine.rebalanceNoticeMs,
+    };
+  }
+
+  private renewed(roleArn: string): () => TemporaryCredentials {
+    const { clock, credentials } = this.options;
+    let current: TemporaryCredentials | undefined;
+    return () => {
+      const isFresh = current !== undefined && current.expiration.getTime() - clock.now() > RENEW_BEFORE_MS;
+      if (current === undefined || !isFresh) current = credentials.issue(roleArn);
+      return current;
+    };
+  }
+
+  private startAgent(machine: Machine, { agent }: UserData): { stop(): void } {
+    if (agent === undefined) return { stop: () => undefined };
+    const { clock } = this.options;
+    const dataDirectory = join(this.directoryOf(machine.instanceId), 'data');
+    const agentFacts = {
+      instanceId: machine.instanceId,
+      instanceType: machine.data.InstanceType,
+      imageId: machine.data.ImageId,
+      autoScalingGroupName: machine.tags[GROUP_TAG],
+    };
+    let timer: { cancel(): void };
+    let isStopped = false;
+    const measure = async (): Promise<void> => {
+      const usedPercent = (100 * (await allocatedBytes(dataDirectory))) / this.volumeSize(machine);
+      // A frozen machine runs no agent either.
+      if (isStopped) return;
+      if (this.running.get(machine.instanceId)?.isFrozen !== true) {
+        const sample = { path: MOUNT_POINT, usedPercent, time: new Date(clock.now()) };
+        await this.options.putMetricData(diskMetric(agent, agentFacts, sample));
+      }
+      schedule();
+    };
+    const schedule = (): void => {
+      timer = clock.after(agent.intervalSeconds * 1000, measure);
+    };
+    schedule();
+    return {
+      stop() {
+        isStopped = true;
+        timer.cancel();
+      },
+    };
+  }
+}
