@@ -1,4 +1,4 @@
-import { type MemberRecord, isTerminal } from './member-record.ts';
+import { isTerminal, type MemberRecord } from './member-record.ts';
 import { type RingMeta, updateMeta } from './ring-meta.ts';
 import type { ScalingEvent } from './scaling-log.ts';
 import type { Condition, UpdateWrite } from './table-writes.ts';

@@ -68,7 +68,11 @@ export interface Changes {
 
 /** One comparison; all of a write's conditions must hold. `any` is a disjunction of conjunctions. */
 export type Condition =
-  | { readonly attribute: string; readonly is: '=' | '<>' | '<' | '<=' | '>' | '>='; readonly value: Attribute }
+  | {
+      readonly attribute: string;
+      readonly is: '=' | '<>' | '<' | '<=' | '>' | '>=';
+      readonly value: Attribute;
+    }
   | { readonly attribute: string; readonly is: 'in'; readonly values: readonly Attribute[] }
   | { readonly attribute: string; readonly is: 'absent' | 'present' }
   | { readonly any: readonly (readonly Condition[])[] };
@@ -129,7 +133,11 @@ function assignments(changes: Changes, placeholders: Placeholders): string[] {
 }
 
 /** An update of one item under conditions; creates the item when the conditions hold for an absent one. */
-export function update(key: ItemKey, changes: Changes, conditions: readonly [Condition, ...Condition[]]): UpdateWrite {
+export function update(
+  key: ItemKey,
+  changes: Changes,
+  conditions: readonly [Condition, ...Condition[]],
+): UpdateWrite {
   const placeholders = new Placeholders();
   const sets = assignments(changes, placeholders);
   const removes = (changes.remove ?? []).map((attribute) => placeholders.name(attribute));
