@@ -1,0 +1,198 @@
+import { ChordfsError } from '../../domain/errors.ts';
+import type { ChunkRef, FileRecord } from '../../domain/file-record.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Store } from '../store/store.ts';
+import { matchesChecksum } from './chunk-checksum.ts';
+import { orAborted, pause, withDeadline } from './deadline.ts';
+import type { PeerCalls } from './peer-calls.ts';
+import type { Placement } from './placement.ts';
+import { Slots } from './slots.ts';
+
+export interface ChunkReaderOptions {
+  readonly ring: Pick<Ring, 'snapshot'>;
+  readonly store: Pick<Store, 'readChunk' | 'getChunk'>;
+  readonly calls: PeerCalls;
+  readonly placement: Placement;
+  readonly limits: ChunkLimits;
+}
+
+export interface ChunkLimits {
+  /** Chunks that clients are being sent, 4 MiB each. Raised: memory. Lowered: slow clients hold up others. */
+  readonly bufferCount: number;
+  /** Chunks fetched ahead of the one being sent, over all downloads; none when memory is short. */
+  readonly readAheadCount: number;
+  /** A replica that is silent for so long is raced against the next one. */
+  readonly hedgeMs: number;
+  /** For one chunk from one replica. */
+  readonly attemptMs: number;
+  /** For one chunk from anybody. */
+  readonly deadlineMs: number;
+}
+
+export const CHUNK_LIMITS: ChunkLimits = {
+  bufferCount: 16,
+  readAheadCount: 6,
+  hedgeMs: 400,
+  attemptMs: 6_000,
+  deadlineMs: 20_000,
+};
+
+/** Members beyond the rightful replicas that are asked for a chunk on the move; in a large ring not all of them. */
+const MAX_STRAY_CANDIDATES = 8;
+const RETRY_MS = 100;
+
+/** What is read: a record, or an upload that has none yet. */
+type Source = Pick<FileRecord, 'name' | 'uploadId' | 'sizeBytes' | 'chunks'>;
+
+/** Streams verified bytes of a file from whichever replicas have them. */
+export class ChunkReader {
+  readonly #options: ChunkReaderOptions;
+  readonly #essential: Slots;
+  readonly #ahead: Slots;
+
+  constructor(options: ChunkReaderOptions) {
+    this.#options = options;
+    this.#essential = new Slots(options.limits.bufferCount);
+    this.#ahead = new Slots(options.limits.readAheadCount);
+  }
+
+  /** Bytes [start, end) of the file, touching only the chunks that hold them. */
+  async *read(
+    source: Source,
+    { start, end }: { readonly start: number; readonly end: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const parts = partsOf(source, start, end);
+    let ahead: Promise<Uint8Array> | undefined;
+    let holdsAhead = false;
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener('abort', abort, { once: true });
+    await this.#essential.acquire(signal);
+    try {
+      for (const [i, part] of parts.entries()) {
+        const current = ahead ?? this.chunk(source, part, controller.signal);
+        const next = parts[i + 1];
+        if (holdsAhead) this.#ahead.release();
+        holdsAhead = next !== undefined && this.#ahead.tryAcquire();
+        ahead = next !== undefined && holdsAhead ? this.chunk(source, next, controller.signal) : undefined;
+        // Its failure is met when its turn comes; until then it must not count as unhandled.
+        ahead?.catch(() => undefined);
+        const bytes = await current;
+        yield bytes.subarray(part.from, part.to);
+      }
+    } finally {
+      // Reached also when the client goes away in the middle: what was fetched ahead is for nobody then.
+      if (holdsAhead) this.#ahead.release();
+      this.#essential.release();
+      signal.removeEventListener('abort', abort);
+      controller.abort(new ChordfsError('DEADLINE_EXCEEDED', { reason: 'reader is done' }));
+    }
+  }
+
+  /** One whole verified chunk. @throws ChordfsError `CORRUPT`, `REPLICAS_UNAVAILABLE`; or the signal's reason. */
+  async chunk(source: Source, { ref, index }: ChunkPart, signal: AbortSignal): Promise<Uint8Array> {
+    const id = { key: ref.key, uploadId: source.uploadId, index };
+    // The store checks the bytes against its own checksum: comparing the checksums completes the chain.
+    if (this.#options.store.getChunk(id)?.sha256 === ref.sha256) {
+      const own = await this.#options.store.readChunk(id);
+      if (own !== undefined) return own;
+    }
+    return await withDeadline({ signal, timeoutMs: this.#options.limits.deadlineMs }, async (deadline) => {
+      for (;;) {
+        const bytes = await this.#fetch(id, ref, deadline);
+        if (bytes !== undefined) return bytes;
+        // Everybody was asked: the ring may be changing under us, and a dead replica's neighbour taking over.
+        await pause(RETRY_MS, deadline).catch(() => undefined);
+        if (signal.aborted) throw signal.reason;
+        if (deadline.aborted) throw new ChordfsError('REPLICAS_UNAVAILABLE', { key: ref.key, index });
+      }
+    });
+  }
+
+  /** Asks one replica after another, the next one early when one is slow; the first intact answer wins. */
+  async #fetch(id: ChunkIdentity, ref: ChunkRef, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { limits } = this.#options;
+    const waiting = this.#candidates(ref);
+    const running = new Set<Promise<Uint8Array | undefined>>();
+    return await withDeadline({ signal, timeoutMs: limits.deadlineMs }, async (attempt) => {
+      for (;;) {
+        const candidate = waiting.shift();
+        if (candidate !== undefined) {
+          const asked = this.#ask(candidate, { id, ref }, attempt);
+          running.add(asked);
+          void asked.then(() => running.delete(asked));
+        }
+        if (running.size === 0) return undefined;
+        const hedge = waiting.length > 0 ? [pause(limits.hedgeMs, attempt).catch(() => undefined)] : [];
+        const bytes = await orAborted(Promise.race([...running, ...hedge]), attempt);
+        if (bytes !== undefined) return bytes;
+      }
+    });
+  }
+
+  /** Undefined when this replica has no intact copy or did not answer. */
+  async #ask(
+    member: RingMember,
+    { id, ref }: { readonly id: ChunkIdentity; readonly ref: ChunkRef },
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      const timeoutMs = this.#options.limits.attemptMs;
+      const { payload } = await this.#options.calls.call(
+        member,
+        'get-chunk',
+        { chunk: id },
+        { signal, timeoutMs },
+      );
+      return payload !== undefined && matchesChecksum(payload, ref) ? payload : undefined;
+    } catch (error) {
+      if (error instanceof ChordfsError || signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  /** Rightful replicas first, then those that may still have a copy from before a move. Never this node itself. */
+  #candidates({ key }: ChunkRef): RingMember[] {
+    const { members, self } = this.#options.ring.snapshot();
+    const { writeSet } = this.#options.placement.of(key);
+    const others = writeSet.filter(({ instanceId }) => instanceId !== self.instanceId);
+    // Where the reader stands among the members decides who is asked first: spreads the load without randomness.
+    const turn = others.length === 0 ? 0 : self.id % others.length;
+    const rightful = [...others.slice(turn), ...others.slice(0, turn)];
+    const after = members.findIndex(({ id }) => id === writeSet.at(-1)?.id) + 1;
+    const strays = [...members.slice(after), ...members.slice(0, after)]
+      .filter((member) => member.instanceId !== self.instanceId && !writeSet.includes(member))
+      .slice(0, MAX_STRAY_CANDIDATES);
+    return [...rightful, ...strays];
+  }
+}
+
+interface ChunkIdentity {
+  readonly key: ChunkRef['key'];
+  readonly uploadId: string;
+  readonly index: number;
+}
+
+export interface ChunkPart {
+  readonly ref: ChunkRef;
+  readonly index: number;
+  /** Bytes [from, to) of the chunk are wanted. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The chunks that [start, end) of the file touches, and which bytes of each. */
+export function partsOf(source: Pick<Source, 'chunks'>, start: number, end: number): ChunkPart[] {
+  const parts: ChunkPart[] = [];
+  let offset = 0;
+  for (const [index, ref] of source.chunks.entries()) {
+    const from = Math.max(start - offset, 0);
+    const to = Math.min(end - offset, ref.sizeBytes);
+    if (from < to) parts.push({ ref, index, from, to });
+    offset += ref.sizeBytes;
+  }
+  return parts;
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { ChordfsError } from '../../domain/errors.ts';
+import { hashName } from '../../domain/file-key.ts';
+import type { FileRecord } from '../../domain/file-record.ts';
+import { formatIdentifier } from '../../domain/identifier.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Store } from '../store/store.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import type { Files, OpenFile } from './files.ts';
+import { Listing } from './listing.ts';
+import type { OwnerCalls } from './owner-calls.ts';
+import type { PeerCalls } from './peer-calls.ts';
+import { smallContent } from './peer-service.ts';
+import type { Placement } from './placement.ts';
+import { receiptOf } from './receipts.ts';
+import type { RecordReader } from './record-reader.ts';
+import type { SmallFileCache } from './small-file-cache.ts';
+import type { Uploads } from './uploads.ts';
+import type { WriteTracker } from './write-tracker.ts';
+
+export interface FilesOptions {
+  readonly ring: Pick<Ring, 'snapshot'>;
+  readonly store: Store;
+  readonly calls: PeerCalls;
+  readonly owners: OwnerCalls;
+  readonly placement: Placement;
+  readonly records: RecordReader;
+  readonly chunks: ChunkReader;
+  readonly uploads: Uploads;
+  readonly cache: SmallFileCache;
+  readonly tracker: WriteTracker;
+}
+
+const DELETE_DEADLINE_MS = 25_000;
+const DELETE_ATTEMPT_MS = 6_000;
+
+/** Puts the parts together behind the interface that the HTTP surface uses; `data-plane.ts` makes the parts. */
+export function createFiles(options: FilesOptions): Files {
+  const { uploads, records, tracker, calls, placement } = options;
+  const listing = new Listing(options);
+  return {
+    stage: (name, body, stageOptions) => uploads.stage(name, body, stageOptions),
+
+    open: (name, { signal }) =>
+      tracker.read(async () => {
+        const found = await records.find(name, signal);
+        return found === undefined ? undefined : openFile(options, found);
+      }),
+
+    delete: async (name, { ifMatch, signal }) => {
+      const { self } = options.ring.snapshot();
+      const deletionId = `${formatIdentifier(self.id)}-${self.incarnation.toString(36)}-${randomBytes(8).toString('hex')}`;
+      const request = { name, deletionId, ifMatch: ifMatch === undefined ? undefined : [...ifMatch] };
+      const { reply } = await options.owners.call(hashName(name), 'delete', request, {
+        signal,
+        deadlineMs: DELETE_DEADLINE_MS,
+        attemptMs: DELETE_ATTEMPT_MS,
+      });
+      return reply.existed;
+    },
+
+    list: ({ signal }) => tracker.read(() => listing.list(signal)),
+
+    receipt: async (name, { signal }) => {
+      const found = await records.find(name, signal);
+      return found === undefined ? undefined : await receiptOf(found.record, { calls, placement, signal });
+    },
+  };
+}
+
+function openFile(
+  options: FilesOptions,
+  { record, inline }: { readonly record: FileRecord; readonly inline: Uint8Array | undefined },
+): OpenFile {
+  return {
+    record,
+    read: ({ start, end }, signal) => {
+      if (!(start >= 0 && start <= end && end <= record.sizeBytes))
+        throw new ChordfsError('RANGE_NOT_SATISFIABLE', { start, end });
+      return readRange(options, { record, inline, start, end }, signal);
+    },
+  };
+}
+
+async function* readRange(
+  { chunks, store, cache }: FilesOptions,
+  {
+    record,
+    inline,
+    start,
+    end,
+  }: { record: FileRecord; inline: Uint8Array | undefined; start: number; end: number },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (start === end) return;
+  const isSmall = record.chunks.length === 1;
+  const content = inline ?? (isSmall ? await smallContent({ store, cache }, record) : undefined);
+  if (content === undefined) yield* chunks.read(record, { start, end }, signal);
+  else yield content.byteLength === end - start ? content : content.subarray(start, end);
+}

@@ -1,0 +1,71 @@
+import { ChordfsError } from '../../domain/errors.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import type { Ring } from '../ring/ring.ts';
+import { OPERATIONS, type Operation, type ReplyOf, type RequestOf } from './peer-operations.ts';
+import type { PeerCallOptions, Peers } from './peers.ts';
+
+export interface PeerAnswer<O extends Operation> {
+  readonly reply: ReplyOf<O>;
+  readonly payload: Uint8Array | undefined;
+}
+
+/** What this node answers to each operation: the same code for other members and for itself. */
+export type PeerHandlers = {
+  readonly [O in Operation]: (
+    request: RequestOf<O>,
+    context: { readonly payload: Uint8Array | undefined; readonly signal: AbortSignal },
+  ) => Promise<{ readonly reply: ReplyOf<O>; readonly payload?: Uint8Array | undefined }>;
+};
+
+/** Typed calls to members. A call to this node itself goes straight to its own handler. */
+export class PeerCalls {
+  readonly #ring: Pick<Ring, 'snapshot' | 'suspect'>;
+  readonly #peers: Peers;
+  readonly #local: () => PeerHandlers;
+
+  constructor(options: {
+    readonly ring: Pick<Ring, 'snapshot' | 'suspect'>;
+    readonly peers: Peers;
+    readonly local: () => PeerHandlers;
+  }) {
+    this.#ring = options.ring;
+    this.#peers = options.peers;
+    this.#local = options.local;
+  }
+
+  isSelf(member: RingMember): boolean {
+    return member.instanceId === this.#ring.snapshot().self.instanceId;
+  }
+
+  /** @throws ChordfsError the peer's answer, or `PEER_UNREACHABLE`, `DEADLINE_EXCEEDED`; or the signal's reason. */
+  async call<O extends Operation>(
+    member: RingMember,
+    operation: O,
+    request: RequestOf<O>,
+    options: PeerCallOptions & { readonly payload?: Uint8Array | undefined },
+  ): Promise<PeerAnswer<O>> {
+    options.signal.throwIfAborted();
+    const { payload } = options;
+    if (this.isSelf(member)) {
+      const answer = await this.#local()[operation](request, { payload, signal: options.signal });
+      return { reply: answer.reply, payload: answer.payload };
+    }
+    try {
+      const answer = await this.#peers.call(member, operation, { head: request, payload }, options);
+      const parsed = OPERATIONS[operation].reply.safeParse(answer.head);
+      if (!parsed.success)
+        throw new ChordfsError('PEER_UNREACHABLE', { operation, reason: 'malformed reply' });
+      return { reply: parsed.data as ReplyOf<O>, payload: answer.payload };
+    } catch (error) {
+      if (isTransportFailure(error) && !options.signal.aborted) this.#ring.suspect(member);
+      throw error;
+    }
+  }
+}
+
+/** Whether the peer itself is in doubt, rather than having answered with an error. */
+export function isTransportFailure(error: unknown): boolean {
+  return (
+    error instanceof ChordfsError && (error.code === 'PEER_UNREACHABLE' || error.code === 'DEADLINE_EXCEEDED')
+  );
+}

@@ -1,0 +1,232 @@
+import { ChordfsError } from '../../domain/errors.ts';
+import { hashName } from '../../domain/file-key.ts';
+import type { FileRecord } from '../../domain/file-record.ts';
+import { type Identifier, identifier } from '../../domain/identifier.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Arc, ChunkInfo, Store } from '../store/store.ts';
+import type { Commits } from './commits.ts';
+import { pause, withDeadline } from './deadline.ts';
+import type { PeerHandlers } from './peer-calls.ts';
+import type { RequestOf } from './peer-operations.ts';
+import { readRecord } from './record-reader.ts';
+import type { SmallFileCache } from './small-file-cache.ts';
+import type { Tenure } from './tenure.ts';
+import type { WriteTracker } from './write-tracker.ts';
+
+export interface PeerServiceOptions {
+  readonly ring: Pick<Ring, 'owns' | 'snapshot'>;
+  readonly store: Store;
+  readonly commits: Commits;
+  readonly tenure: Tenure;
+  readonly tracker: WriteTracker;
+  readonly cache: SmallFileCache;
+  readonly isSynced: (key: Identifier) => boolean;
+  readonly onNudge: () => void;
+}
+
+const POLL_MS = 20;
+
+/** What this node does for other members, and for itself: one handler for each operation. */
+export function peerService(options: PeerServiceOptions): PeerHandlers {
+  return { ...dataHandlers(options), ...movementHandlers(options) };
+}
+
+type DataOperation =
+  | 'put-chunk'
+  | 'get-chunk'
+  | 'put-record'
+  | 'commit'
+  | 'delete'
+  | 'read-record'
+  | 'list-records'
+  | 'chunk-infos';
+
+function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOperation> {
+  const { store, commits } = options;
+  return {
+    'put-chunk': async ({ chunk }, { payload }) => {
+      await store.putChunk(chunk, payload ?? new Uint8Array());
+      return { reply: {} };
+    },
+    'get-chunk': async ({ chunk }) => {
+      const payload = await store.readChunk(chunk);
+      return { reply: { found: payload !== undefined }, payload };
+    },
+    'put-record': async ({ record, withChunk }, { payload }) => {
+      const stored = await putRecord(store, record, withChunk ? payload : undefined);
+      return { reply: { version: stored.version, uploadId: stored.uploadId } };
+    },
+    commit: async (request, { payload, signal }) => ({
+      reply: {
+        record: await commits.commit(request, { payload: request.withChunk ? payload : undefined, signal }),
+      },
+    }),
+    delete: async (request, { signal }) => ({ reply: { existed: await commits.delete(request, signal) } }),
+    'read-record': (request) => readForPeer(options, request),
+    'list-records': async (request) => listForPeer(options, request),
+    'chunk-infos': async ({ chunks }) => ({
+      reply: {
+        chunks: chunks
+          .map((id) => store.getChunk(id))
+          .filter((info): info is ChunkInfo => info !== undefined),
+      },
+    }),
+  };
+}
+
+function movementHandlers(options: PeerServiceOptions): Omit<PeerHandlers, DataOperation> {
+  const { store, tracker, tenure } = options;
+  return {
+    'list-chunks': async ({ arc, after, limit }) => {
+      const chunks = store.scanChunks(arc, { after, limit });
+      return { reply: { chunks, isComplete: chunks.length < limit } };
+    },
+    digests: async ({ kind, arcs }) => ({
+      reply: {
+        digests: arcs.map((arc) => (kind === 'records' ? store.digestRecords(arc) : store.digestChunks(arc))),
+      },
+    }),
+    'remove-chunks': async ({ chunks }) => {
+      for (const id of chunks) if (!tracker.isActive(id.uploadId)) await store.removeChunk(id);
+      return { reply: {} };
+    },
+    'remove-tombstone': async ({ name, version }) => {
+      const held = readRecord(store, name);
+      const isTombstone = held !== undefined && held !== 'damaged' && held.deleted;
+      return { reply: { removed: isTombstone && (await store.removeRecord(name, version)) } };
+    },
+    'are-live': async ({ uploads }) => ({
+      reply: { live: uploads.map(({ name, uploadId }) => isLive(options, name, uploadId)) },
+    }),
+    'are-active': async ({ uploadIds }) => ({
+      reply: { active: uploadIds.map((id) => tracker.isActive(id)) },
+    }),
+    sees: async (request, { signal }) => ({ reply: { seen: await seesMember(options, request, signal) } }),
+    nudge: async () => {
+      options.onNudge();
+      return { reply: {} };
+    },
+    tenure: async ({ proposal }) => ({ reply: { highest: await tenure.promise(proposal) } }),
+  };
+}
+
+/** The chunk first: a record is never visible on a node that should have its content and has not. */
+async function putRecord(
+  store: Store,
+  record: FileRecord,
+  payload: Uint8Array | undefined,
+): Promise<FileRecord> {
+  const [ref] = record.chunks;
+  if (payload !== undefined && ref !== undefined) {
+    const { name, uploadId } = record;
+    await store.putChunk(
+      { key: ref.key, uploadId, index: 0, name, sha256: ref.sha256, sizeBytes: ref.sizeBytes },
+      payload,
+    );
+  }
+  return await store.putRecord(record);
+}
+
+async function readForPeer(
+  { ring, store, cache, isSynced }: PeerServiceOptions,
+  { name, role, inlineLimitBytes }: RequestOf<'read-record'>,
+) {
+  const key = hashName(name);
+  if (role === 'owner' && !ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
+  if (role === 'owner' && !isSynced(key)) throw new ChordfsError('NODE_NOT_READY', { key });
+  const held = readRecord(store, name);
+  if (held === 'damaged') throw new ChordfsError('NODE_NOT_READY', { key, reason: 'damaged record' });
+  const wantsContent =
+    held !== undefined && !held.deleted && held.chunks.length === 1 && held.sizeBytes <= inlineLimitBytes;
+  const payload = wantsContent ? await smallContent({ store, cache }, held) : undefined;
+  return { reply: { record: held, isSynced: isSynced(key), isInline: payload !== undefined }, payload };
+}
+
+/** The content of a single-chunk file as this node has it, from memory when it was read before. */
+export async function smallContent(
+  { store, cache }: { readonly store: Pick<Store, 'readChunk'>; readonly cache: SmallFileCache },
+  { uploadId, chunks }: FileRecord,
+): Promise<Uint8Array | undefined> {
+  const remembered = cache.get(uploadId);
+  const [ref] = chunks;
+  if (remembered !== undefined || ref === undefined) return remembered;
+  const bytes = await store.readChunk({ key: ref.key, uploadId, index: 0 });
+  if (bytes !== undefined) cache.put(uploadId, bytes);
+  return bytes;
+}
+
+function listForPeer(
+  { ring, store, isSynced }: PeerServiceOptions,
+  { arc, after, limit, role, brief }: RequestOf<'list-records'>,
+) {
+  const ends = [identifier(arc.from + 1), arc.to];
+  if (role === 'owner' && !ends.every((key) => ring.owns(key)))
+    throw new ChordfsError('NOT_OWNER', { key: arc.to });
+  if (role === 'owner' && !ends.every(isSynced)) throw new ChordfsError('NODE_NOT_READY', { key: arc.to });
+  const records = store.scanRecords(arc, {
+    after: after === undefined ? undefined : placeholder(after),
+    limit,
+  });
+  return {
+    reply: {
+      records: brief ? records.map((record) => ({ ...record, chunks: [] })) : records,
+      isSynced: isArcSynced(arc, ring, isSynced),
+      isComplete: records.length < limit,
+    },
+  };
+}
+
+/** Arcs between neighbouring members are synced as a whole, so one key of each stands for it. */
+function isArcSynced(
+  arc: Arc,
+  ring: Pick<Ring, 'snapshot'>,
+  isSynced: (key: Identifier) => boolean,
+): boolean {
+  const span = (id: Identifier) => (id - arc.from) >>> 0;
+  const whole = arc.from === arc.to;
+  const inside = ring
+    .snapshot()
+    .members.filter(({ id }) => whole || (id !== arc.from && span(id) <= span(arc.to)));
+  return isSynced(arc.to) && inside.every(({ id }) => isSynced(id));
+}
+
+/** A scan continues after a name; whether its record still exists does not matter. */
+function placeholder(name: string): FileRecord {
+  const version = { counter: 0, nodeId: hashName(name) };
+  const empty = { sizeBytes: 0, sha256: '', contentType: '', modifiedMs: 0, uploadId: '', chunks: [] };
+  return { name, version, deleted: true, ...empty };
+}
+
+/** Only an owner in good standing may say that content is dead. */
+function isLive({ ring, store, isSynced }: PeerServiceOptions, name: string, uploadId: string): boolean {
+  const key = hashName(name);
+  if (!ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
+  if (!isSynced(key)) throw new ChordfsError('NODE_NOT_READY', { key });
+  const held = readRecord(store, name);
+  return held === 'damaged' || held?.uploadId === uploadId;
+}
+
+/** Waits for the view to show the member in the phase, then for the writes that an older view placed. */
+async function seesMember(
+  { ring, tracker }: PeerServiceOptions,
+  { instanceId, incarnation, phase, waitMs }: RequestOf<'sees'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isSeen = () =>
+    ring
+      .snapshot()
+      .members.some(
+        (member) =>
+          member.instanceId === instanceId && member.incarnation >= incarnation && member.phase === phase,
+      );
+  try {
+    return await withDeadline({ signal, timeoutMs: waitMs }, async (deadline) => {
+      while (!isSeen()) await pause(POLL_MS, deadline);
+      await Promise.race([tracker.writesBeforeNow(), pause(waitMs, deadline)]);
+      return true;
+    });
+  } catch (error) {
+    if (signal.aborted || !(error instanceof ChordfsError)) throw error;
+    return false;
+  }
+}

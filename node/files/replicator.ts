@@ -1,0 +1,118 @@
+import { ChordfsError } from '../../domain/errors.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import type { Ring } from '../ring/ring.ts';
+import { isTransportFailure } from './peer-calls.ts';
+import type { Replicas } from './placement.ts';
+import { writeVerdict } from './write-quorum.ts';
+import type { WriteTracker } from './write-tracker.ts';
+
+export interface ReplicatorOptions {
+  readonly ring: Pick<Ring, 'snapshot' | 'onChange'>;
+  readonly tracker: WriteTracker;
+  /** A replica has not confirmed a write that may be acknowledged without it: it must compare with the others. */
+  readonly onMissed: (member: RingMember) => void;
+  /** Monotonic clock, ms. */
+  readonly now: () => number;
+}
+
+/** After a replica failed to answer, how long writes wait for it only briefly. About the time a death takes to show. */
+const DISTRUST_MS = 2_000;
+/** What a distrusted replica is given to answer: enough if it is well again, little if it is frozen. */
+const DISTRUSTED_TIMEOUT_MS = 250;
+
+export interface ReplicaWrite {
+  readonly replicas: Replicas;
+  readonly signal: AbortSignal;
+  /** For a replica in good standing. Raised: a frozen replica stalls writes longer. Lowered: a slow disk loses copies. */
+  readonly timeoutMs: number;
+  /** Puts the copy on one replica; resolves when it is durable there. */
+  readonly send: (
+    member: RingMember,
+    options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  ) => Promise<void>;
+}
+
+/** Puts one thing on all its replicas at once and decides whether it may be acknowledged (`write-quorum.ts`). */
+export class Replicator {
+  readonly #options: ReplicatorOptions;
+  /** Instance id -> when it last failed to answer. Holds members only, pruned with each change of the ring. */
+  readonly #failedAt = new Map<string, number>();
+  /** One listener for all writes under way: `onChange` per write would cost every small upload. */
+  readonly #underWay = new Set<{ readonly member: RingMember; readonly controller: AbortController }>();
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    options.ring.onChange(({ members }) => {
+      const present = new Set(members.map(({ instanceId }) => instanceId));
+      for (const instanceId of this.#failedAt.keys())
+        if (!present.has(instanceId)) this.#failedAt.delete(instanceId);
+      // Waiting on for a member that the ring has given up would stall clients for nothing.
+      for (const { member, controller } of this.#underWay) {
+        if (!present.has(member.instanceId))
+          controller.abort(new ChordfsError('PEER_UNREACHABLE', { id: member.id }));
+      }
+    });
+  }
+
+  /** @throws ChordfsError `VOLUME_FULL`, `REPLICAS_UNAVAILABLE`; or the signal's reason. */
+  async write(write: ReplicaWrite): Promise<void> {
+    await this.#options.tracker.write(() => this.#write(write));
+  }
+
+  async #write({ replicas, signal, timeoutMs, send }: ReplicaWrite): Promise<void> {
+    const outcomes = new Map<string, 'durable' | 'failed'>();
+    const errors: unknown[] = [];
+    await Promise.all(
+      replicas.writeSet.map(async (member) => {
+        try {
+          await this.#sendTo(member, { signal, timeoutMs, send });
+          outcomes.set(member.instanceId, 'durable');
+        } catch (error) {
+          errors.push(error);
+          outcomes.set(member.instanceId, 'failed');
+          this.#options.onMissed(member);
+        }
+      }),
+    );
+    signal.throwIfAborted();
+    if (writeVerdict(replicas, outcomes) === 'acknowledge') return;
+    throw refusal(errors);
+  }
+
+  async #sendTo(
+    member: RingMember,
+    { signal, timeoutMs, send }: Pick<ReplicaWrite, 'signal' | 'timeoutMs' | 'send'>,
+  ): Promise<void> {
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal.reason);
+    const entry = { member, controller };
+    this.#underWay.add(entry);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await send(member, { signal: controller.signal, timeoutMs: this.#patienceMs(member, timeoutMs) });
+      this.#failedAt.delete(member.instanceId);
+    } catch (error) {
+      if (isTransportFailure(error)) this.#failedAt.set(member.instanceId, this.#options.now());
+      throw error;
+    } finally {
+      this.#underWay.delete(entry);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  #patienceMs(member: RingMember, timeoutMs: number): number {
+    const failedAt = this.#failedAt.get(member.instanceId);
+    const isDistrusted = failedAt !== undefined && this.#options.now() - failedAt < DISTRUST_MS;
+    return isDistrusted ? Math.min(DISTRUSTED_TIMEOUT_MS, timeoutMs) : timeoutMs;
+  }
+}
+
+/** A full volume is worth its own answer; a bug is never hidden behind "unavailable". */
+function refusal(errors: readonly unknown[]): unknown {
+  const bug = errors.find((error) => !(error instanceof ChordfsError));
+  if (bug !== undefined) return bug;
+  const full = errors.find((error) => error instanceof ChordfsError && error.code === 'VOLUME_FULL');
+  return (
+    full ?? new ChordfsError('REPLICAS_UNAVAILABLE', { failedCount: errors.length }, { cause: errors[0] })
+  );
+}

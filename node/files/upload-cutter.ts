@@ -1,0 +1,78 @@
+import { createHash, hash } from 'node:crypto';
+import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
+
+export interface CutChunk {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  /** The content's only chunk: it is placed with the record. */
+  readonly isOnly: boolean;
+}
+
+export interface CutSummary {
+  readonly sizeBytes: number;
+  /** Of the whole content, lower-case hex. */
+  readonly sha256: string;
+}
+
+export interface CutterOptions {
+  /** Content up to this many bytes is given as one piece at the end, and never asks for a buffer. */
+  readonly inlineLimitBytes: number;
+  /** A buffer of CHUNK_SIZE_BYTES, waited for when memory is short. Whoever gets the chunk gives it back. */
+  readonly takeBuffer: () => Promise<Uint8Array>;
+  readonly onChunk: (chunk: CutChunk) => Promise<void>;
+}
+
+/**
+ * Cuts a stream into chunks as it arrives and hashes it. Small content is returned instead of handed to `onChunk`,
+ * for it may travel together with its record.
+ */
+export async function cutUpload(
+  body: AsyncIterable<Uint8Array>,
+  options: CutterOptions,
+): Promise<CutSummary & { readonly inline?: Uint8Array }> {
+  const small: Uint8Array[] = [];
+  const whole = createHash('sha256');
+  let sizeBytes = 0;
+  let index = 0;
+  let buffer: Uint8Array | undefined;
+  let filled = 0;
+
+  const emit = async (isLast: boolean) => {
+    if (buffer === undefined) return;
+    const bytes = buffer.subarray(0, filled);
+    buffer = undefined;
+    filled = 0;
+    whole.update(bytes);
+    const chunk = { index, bytes, sha256: hash('sha256', bytes), isOnly: isLast && index === 0 };
+    index++;
+    await options.onChunk(chunk);
+  };
+  const append = async (piece: Uint8Array) => {
+    for (let offset = 0; offset < piece.byteLength; ) {
+      // A full chunk waits for the next byte: only then is it known whether it is the only one.
+      if (filled === CHUNK_SIZE_BYTES) await emit(false);
+      buffer ??= await options.takeBuffer();
+      const taken = Math.min(piece.byteLength - offset, CHUNK_SIZE_BYTES - filled);
+      buffer.set(piece.subarray(offset, offset + taken), filled);
+      filled += taken;
+      offset += taken;
+    }
+  };
+
+  for await (const piece of body) {
+    sizeBytes += piece.byteLength;
+    if (sizeBytes <= options.inlineLimitBytes) {
+      small.push(piece);
+      continue;
+    }
+    for (const earlier of small.splice(0)) await append(earlier);
+    await append(piece);
+  }
+  if (sizeBytes <= options.inlineLimitBytes) {
+    const inline = small.length === 1 && small[0] !== undefined ? small[0] : Buffer.concat(small);
+    return { sizeBytes, sha256: hash('sha256', inline), inline };
+  }
+  await emit(true);
+  return { sizeBytes, sha256: whole.digest('hex') };
+}
