@@ -147,11 +147,11 @@ class EndpointServer {
     this.#options.onCall?.({ service, operation, caller: this.#options.callers(accessKeyId) });
 
     const fault = this.#options.faults.calls.meet({ service, operation, accessKeyId });
-    if (fault?.kind === 'reset') return void incoming.destroy();
+    if (fault?.kind === 'reset') return void incoming.socket.destroy();
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
     const answer =
       fault?.kind === 'error' ? errorResponse(fault, identity) : await this.#route(service, request);
-    if (fault?.kind === 'answerLost') return void incoming.destroy();
+    if (fault?.kind === 'answerLost') return void incoming.socket.destroy();
     write(response, answer);
   }
 
