@@ -1,0 +1,75 @@
+import { isIP } from 'node:net';
+import { RpcMethods } from '../rpc/rpc-methods.ts';
+import { RpcServer } from '../rpc/rpc-server.ts';
+import { courseIdentifier } from './course-identifier.ts';
+import { addCourseMethods } from './course-methods.ts';
+import { CourseRing } from './course-ring.ts';
+
+const USAGE = 'usage: chord <ip> <port> [intervalMs]';
+const DEFAULT_INTERVAL_MS = 2_000;
+const MIN_INTERVAL_MS = 50;
+const MAX_INTERVAL_MS = 3_600_000;
+/** Time for the answer to `kill` to leave. */
+const KILL_GRACE_MS = 50;
+
+interface Arguments {
+  readonly ip: string;
+  readonly port: number;
+  readonly intervalMs: number;
+}
+
+function parseArguments(argv: readonly string[]): Arguments | undefined {
+  const [ip, portText, intervalText = String(DEFAULT_INTERVAL_MS), ...rest] = argv;
+  const port = Number(portText);
+  const intervalMs = Number(intervalText);
+  if (ip === undefined || isIP(ip) !== 4 || rest.length > 0) return undefined;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+  if (!Number.isInteger(intervalMs) || intervalMs < MIN_INTERVAL_MS || intervalMs > MAX_INTERVAL_MS) {
+    return undefined;
+  }
+  return { ip, port, intervalMs };
+}
+
+async function listen(server: RpcServer, { ip, port }: Arguments): Promise<void> {
+  try {
+    await server.listen(ip, port);
+  } catch (error) {
+    // The address others know this machine by need not be one of its own: behind a NAT it is not.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRNOTAVAIL')) throw error;
+    await server.listen('0.0.0.0', port);
+  }
+}
+
+/** `chord <ip> <port> [intervalMs]`: the course's node. Ends by `kill`, SIGINT or SIGTERM. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const parsed = parseArguments(argv);
+  if (parsed === undefined) {
+    process.stderr.write(`${USAGE}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const { ip, port, intervalMs } = parsed;
+  const ring = new CourseRing({ self: { ip, port, id: courseIdentifier(ip, port) }, intervalMs });
+  const methods = new RpcMethods();
+  const server = new RpcServer({
+    methods,
+    onBug: (error, method) =>
+      process.stderr.write(`${method}: ${error instanceof Error ? error.stack : error}\n`),
+  });
+  const stop = (): void => {
+    ring.stop();
+    void server.close();
+  };
+  addCourseMethods(methods, ring, () => setTimeout(stop, KILL_GRACE_MS));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    await listen(server, parsed);
+  } catch (error) {
+    process.stderr.write(`chord: cannot listen on ${ip}:${port}: ${String(error)}\n`);
+    process.exitCode = 1;
+    stop();
+    return;
+  }
+  process.stdout.write(`chord ${ip}:${port} ${ring.view.self.id}\n`);
+}
