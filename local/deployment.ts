@@ -22,6 +22,8 @@ export interface DeploymentOptions {
   readonly directory: string;
   readonly endpointUrl: () => string;
   readonly earlier: CloudState['resources'];
+  /** Brings the instances of an earlier life back; called when all they depend on exists. Safe to repeat. */
+  readonly startInstances: () => Promise<void>;
 }
 
 /** Who creates which type of resource. A type that is missing here stops the deploy. */
@@ -39,7 +41,7 @@ export function resourceHandlers(options: DeploymentOptions): ResourceHandlers {
     ...storageResources(dynamoDb, s3),
     ...monitoringResources(cloudWatch),
     ...lambdaResources({ lambda, faults, logs, credentials, packageDirectory, codeDirectory, endpointUrl }),
-    ...computeResources(compute, options.earlier),
+    ...computeResources(compute, options.earlier, options.startInstances),
   };
 }
 

@@ -170,6 +170,11 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
   if (isKept) {
     keepState(compute, () => writeState(statePath, { compute: compute.exportState(), resources }), running);
   }
+  let starting: Promise<void> | undefined;
+  const startInstances = (): Promise<void> => {
+    starting ??= compute.start();
+    return starting;
+  };
   // Registered last, so it stops first: no timer fires into a stopping cloud.
   running.onStop(() => clock.stop());
   const networks = { vpcCidr: `${privatePrefix}.0/16`, subnetCidr: `${privatePrefix}.0/24` };
@@ -185,10 +190,11 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
       directory,
       endpointUrl,
       earlier: resources,
+      startInstances,
     }),
   });
   resources = deployedProperties(stack);
-  await compute.start();
+  await startInstances();
   signal.throwIfAborted();
   const stop = (): Promise<void> => running.stop();
   return localCloud({ endpoint: endpoint.url, region: REGION, stack, compute, services, directory, stop });

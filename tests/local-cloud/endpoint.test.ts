@@ -167,10 +167,11 @@ describe('one endpoint serves', () => {
   test('SQS: a received message is gone only once it is deleted', async () => {
     const QueueUrl = cloud.services.queueUrl('queue');
     await call('sqs', 'AmazonSQS.SendMessage', { QueueUrl, MessageBody: 'hello' });
-    const { Messages } = await (await call('sqs', 'AmazonSQS.ReceiveMessage', { QueueUrl })).json();
+    const received = await call('sqs', 'AmazonSQS.ReceiveMessage', { QueueUrl });
+    const { Messages } = (await received.json()) as { Messages: { ReceiptHandle: string }[] };
     expect(Messages).toMatchObject([{ Body: 'hello', MD5OfBody: '5d41402abc4b2a76b9719d911017c592' }]);
     expect(cloud.services.sqs.find('queue').messages).toHaveLength(1);
-    await call('sqs', 'AmazonSQS.DeleteMessage', { QueueUrl, ReceiptHandle: Messages[0].ReceiptHandle });
+    await call('sqs', 'AmazonSQS.DeleteMessage', { QueueUrl, ReceiptHandle: Messages[0]?.ReceiptHandle });
     expect(cloud.services.sqs.find('queue').messages).toEqual([]);
   });
 
