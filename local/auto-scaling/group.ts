@@ -1,3 +1,4 @@
+import type { EmittedEvent } from '../service.ts';
 import { activityOf, addActivity, causeTime, refreshEvent } from './activities.ts';
 import {
   type Activity,
@@ -69,6 +70,15 @@ export class Group {
 
   find(instanceId: string): GroupInstance | undefined {
     return this.state.instances.find((instance) => instance.instanceId === instanceId);
+  }
+
+  /** The template that a launch would use now, with its number. */
+  resolvedTemplate(): LaunchTemplateReference {
+    return this.ports.machines.resolveTemplate(this.state.configuration.launchTemplate);
+  }
+
+  emit(event: EmittedEvent): void {
+    this.ports.emit(event);
   }
 
   capacity(): number {

@@ -1,5 +1,5 @@
+import { type FilterValues, tagValues } from '../filters.ts';
 import { ACCOUNT_ID } from '../service.ts';
-import { type FilterValues, tagValues } from './filters.ts';
 import type { LaunchTemplate, LaunchTemplateVersion } from './launch-templates.ts';
 import { type Machine, STATE_CODES } from './machine.ts';
 

@@ -116,13 +116,17 @@ export class Ec2 {
     this.inBackground(this.shutDown(machine, reason));
   }
 
-  /** Boots every machine of the restored state again. */
+  /** Boots every machine of the restored state again, on its folder and addresses. @throws Error of the first that cannot. */
   async resume(): Promise<void> {
     for (const machine of this.list().filter(({ state }) => state === 'shutting-down')) {
       await this.shutDown(machine, machine.stateReason);
     }
-    const alive = this.list().filter((machine) => !isTerminated(machine));
-    await Promise.all(alive.map((machine) => this.boot(machine)));
+    // Awaited one by one so that the first failure ends it: a volume must not be discarded over a taken port.
+    for (const machine of this.list().filter((candidate) => !isTerminated(candidate))) {
+      machine.state = 'pending';
+      await this.options.room.boot(machine, (how) => this.ended(machine, how));
+      this.move(machine, 'running');
+    }
   }
 
   readonly faults: Pick<
@@ -201,6 +205,8 @@ export class Ec2 {
       await this.options.room.discardVolume(machine.instanceId);
       machine.terminatedMs = this.options.clock.now();
     }
+    // Never within the caller's own call, also when there was nothing left to end.
+    await Promise.resolve();
     this.move(machine, 'terminated');
     this.forgetOldest();
   }

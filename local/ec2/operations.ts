@@ -1,3 +1,4 @@
+import { type Filter, passes } from '../filters.ts';
 import { pageOf } from '../pages.ts';
 import { AwsError, type Service } from '../service.ts';
 import {
@@ -8,7 +9,6 @@ import {
   templateView,
 } from './describe.ts';
 import type { Ec2 } from './ec2.ts';
-import { type Filter, passes } from './filters.ts';
 import type { LaunchTemplate, TemplateName } from './launch-templates.ts';
 import { type Machine, STATE_CODES } from './machine.ts';
 

@@ -138,7 +138,9 @@ describe('query', () => {
     });
 
     expect(answer.status).toBe(400);
-    expect(await answer.text()).toContain("Value null at 'autoScalingGroupName' failed to satisfy constraint");
+    expect(await answer.text()).toContain(
+      "Value null at 'autoScalingGroupName' failed to satisfy constraint",
+    );
   });
 });
 
@@ -152,7 +154,9 @@ test('EC2 query: flat lists in, sets out, its own shape of errors', async () => 
         Reservations: [
           {
             ReservationId: 'r-1',
-            Instances: [{ InstanceId: 'i-1', State: { Code: 16, Name: 'running' }, Tags: [{ Key: 'k', Value: NAME }] }],
+            Instances: [
+              { InstanceId: 'i-1', State: { Code: 16, Name: 'running' }, Tags: [{ Key: 'k', Value: NAME }] },
+            ],
           },
         ],
       };
@@ -219,7 +223,10 @@ describe('CloudWatch', () => {
     expect(seen[0]).toEqual({ AlarmNames: ['full'], MaxRecords: 3 });
     const body = cbor.deserialize(new Uint8Array(await answer.arrayBuffer()));
     expect(body.MetricAlarms[0]).toMatchObject({ AlarmName: 'full', Threshold: 70.5 });
-    expect(body.MetricAlarms[0].StateUpdatedTimestamp).toMatchObject({ tag: 1, value: CREATED.getTime() / 1000 });
+    expect(body.MetricAlarms[0].StateUpdatedTimestamp).toMatchObject({
+      tag: 1,
+      value: CREATED.getTime() / 1000,
+    });
   });
 });
 
@@ -249,7 +256,11 @@ describe('hostile input', () => {
   const callers = (accessKeyId: string): Caller => ({ accessKeyId, roleArn: undefined });
   const header = fc.oneof(fc.string(), fc.constantFrom('application/x-www-form-urlencoded', 'rpc-v2-cbor'));
   const scope = fc.constantFrom('autoscaling', 'ec2', 'monitoring', 'logs', 'nonsense', '__proto__');
-  const target = fc.constantFrom('GraniteServiceVersion20100801.PutMetricData', 'Logs_20140328.CreateLogGroup', '');
+  const target = fc.constantFrom(
+    'GraniteServiceVersion20100801.PutMetricData',
+    'Logs_20140328.CreateLogGroup',
+    '',
+  );
   const url = fc.constantFrom(
     '/',
     '/?Action=DescribeInstances&Filter.1.Name=%FF&Filter.99999.Value.x=1&MaxResults=NaN',
@@ -260,18 +271,26 @@ describe('hostile input', () => {
 
   test('never rejects and always answers with an error or a result', async () => {
     await fc.assert(
-      fc.asyncProperty(url, header, header, target, scope, fc.uint8Array({ maxLength: 300 }), async (u, c, p, t, s, b) => {
-        const headers = {
-          authorization: `AWS4-HMAC-SHA256 Credential=A/20260101/r/${s}/aws4_request, SignedHeaders=a`,
-          'content-type': c,
-          'smithy-protocol': p,
-          ...(t === '' ? {} : { 'x-amz-target': t }),
-        };
+      fc.asyncProperty(
+        url,
+        header,
+        header,
+        target,
+        scope,
+        fc.uint8Array({ maxLength: 300 }),
+        async (u, c, p, t, s, b) => {
+          const headers = {
+            authorization: `AWS4-HMAC-SHA256 Credential=A/20260101/r/${s}/aws4_request, SignedHeaders=a`,
+            'content-type': c,
+            'smithy-protocol': p,
+            ...(t === '' ? {} : { 'x-amz-target': t }),
+          };
 
-        const { status } = await dispatch({ method: 'POST', url: u, headers, body: b }, services, callers);
+          const { status } = await dispatch({ method: 'POST', url: u, headers, body: b }, services, callers);
 
-        expect([200, 400]).toContain(status);
-      }),
+          expect([200, 400]).toContain(status);
+        },
+      ),
       { numRuns: 500 },
     );
   });

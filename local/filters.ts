@@ -1,21 +1,36 @@
-import { AwsError } from '../service.ts';
+import { AwsError } from './service.ts';
 
 export interface Filter {
   readonly Name?: string | undefined;
   readonly Values?: readonly string[] | undefined;
 }
 
-/** `*` and `?` as EC2's filters have them; everything else literally. */
-function matcher(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 's');
+/**
+ * `*` and `?` as EC2's filters have them; everything else literally. Written out rather than turned into a regular
+ * expression, whose backtracking a hostile pattern could drive for hours.
+ */
+export function matchesPattern(text: string, pattern: string): boolean {
+  let at = 0;
+  let star = -1;
+  let retryAt = 0;
+  let i = 0;
+  while (at < text.length) {
+    if (pattern[i] === '*') {
+      star = i++;
+      retryAt = at;
+    } else if (i < pattern.length && (pattern[i] === '?' || pattern[i] === text[at])) {
+      i++;
+      at++;
+    } else if (star >= 0) {
+      // The last star takes one character more.
+      i = star + 1;
+      at = ++retryAt;
+    } else {
+      return false;
+    }
+  }
+  return /^\**$/.test(pattern.slice(i));
 }
-
-/** Backtracking of many stars is what makes a pattern slow; no honest filter has them. */
-const MAX_PATTERN_LENGTH = 255;
 
 /** The values one resource offers to one filter; undefined: there is no filter of that name. */
 export type FilterValues = (name: string) => readonly string[] | undefined;
@@ -30,13 +45,7 @@ export function passes(filters: readonly Filter[] | undefined, valuesOf: FilterV
     if (offered === undefined) {
       throw new AwsError('InvalidParameterValue', `The filter '${Name}' is invalid`);
     }
-    return Values.some((pattern) => {
-      const parts = pattern.replace(/\*+/g, '*');
-      if (parts.length > MAX_PATTERN_LENGTH)
-        throw new AwsError('InvalidParameterValue', 'A filter value is too long');
-      const expression = matcher(parts);
-      return offered.some((value) => expression.test(value));
-    });
+    return Values.some((pattern) => offered.some((value) => matchesPattern(value, pattern)));
   });
 }
 
