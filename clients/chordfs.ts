@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { addDeploymentOptions, deploymentOf } from './deployment-options.ts';
 import { killDescendants } from './up/descendants.ts';
 import { addUpOptions, type UpOptions, upOptions } from './up/options.ts';
 import { ensurePackaged } from './up/packaging.ts';
@@ -41,12 +42,18 @@ function stopOnSignals(): AbortSignal {
 }
 
 function describe(error: unknown): string {
+  if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') {
+    return `${(error as Error).message}: no cloud is running there. Start one with \`chordfs up\`, or name another with --endpoint-url.`;
+  }
   return error instanceof Error ? error.message : String(error);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 async function runUp(options: UpOptions): Promise<void> {
   const stopSignal = stopOnSignals();
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const progress = options.json ? (line: string): void => void process.stderr.write(`${line}\n`) : print;
   try {
     // Loaded only now: no other command should wait for the emulated cloud to load.
@@ -77,6 +84,16 @@ function program(): Command {
     const options = upOptions(upCommand);
     if ('problem' in options) return upCommand.error(`error: ${options.problem}`);
     await runUp(options);
+  });
+  const nodesCommand = root.command('nodes').description("list the group's instances and their addresses");
+  addDeploymentOptions(nodesCommand).action(async () => {
+    const { nodeRows } = await import('./nodes.ts');
+    for (const row of await nodeRows(deploymentOf(nodesCommand))) print(row);
+  });
+  const logCommand = root.command('log').description('show the scaling log');
+  addDeploymentOptions(logCommand).action(async () => {
+    const { logLines } = await import('./log.ts');
+    for await (const line of logLines(deploymentOf(logCommand))) print(line);
   });
   return root;
 }

@@ -1,4 +1,5 @@
 import type { Cloud, CloudNode } from '../../local/cloud.ts';
+import { columns } from '../columns.ts';
 
 /** What the screen shows of a running cloud. */
 export type RunningCloud = Pick<
@@ -20,14 +21,10 @@ export function readyLine(cloud: RunningCloud, nodes: readonly CloudNode[]): str
 }
 
 export function nodeTable(nodes: readonly CloudNode[]): string[] {
-  const rows = [
+  return columns([
     ['INSTANCE', 'RING ID', 'PRIVATE', 'PUBLIC'],
     ...nodes.map(({ instanceId, id, privateIp, publicIp }) => [instanceId, id, privateIp, publicIp]),
-  ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
-  );
+  ]);
 }
 
 /** A word that any POSIX shell reads back as `text`. */
