@@ -83,8 +83,6 @@ export interface MemberRecord {
   readonly availabilityZone: string;
   /** 0 before the node's first start. */
   readonly incarnation: number;
-  /** The last life that the ring confirmed dead; absent: none. */
-  readonly deadIncarnation: number | undefined;
   readonly launchToken: string | undefined;
   readonly terminateToken: string | undefined;
   /** When the row was made, when its state last changed, when its node last reported; ms since the epoch. */
@@ -126,7 +124,6 @@ export function parseMember(item: StoredItem): MemberRecord | undefined {
     publicIp: text(item['publicIp']) ?? text(item['privateIp']) ?? '',
     availabilityZone: text(item['availabilityZone']) ?? '',
     incarnation: numeric(item['incarnation']) ?? 0,
-    deadIncarnation: numeric(item['deadIncarnation']),
     launchToken: text(item['launchToken']),
     terminateToken: text(item['terminateToken']),
     createdMs: numeric(item['createdMs']) ?? 0,

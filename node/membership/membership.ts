@@ -1,6 +1,7 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { NodeUsage } from '../../domain/node-usage.ts';
+import type { Registry } from '../ring/registry.ts';
 
 /**
  * The node's side of the control plane. Order of use, by node/main.ts:
@@ -8,7 +9,7 @@ import type { NodeUsage } from '../../domain/node-usage.ts';
  * 1. `identify()`: who this machine is (instance metadata).
  * 2. `awaitAssignment()`: place on the ring, seeds, ring id, cluster key. A restarted node passes what it remembers.
  * 3. `startJoining()`: row ASSIGNED -> JOINING; the launch action is kept alive from now on (hard maximum inside).
- * 4. join the ring (creator: form it alone), `startHeartbeats()`, transfer.
+ * 4. make the ring with `registry()`, join it (creator: form it alone), `startHeartbeats()`, transfer.
  * 5. `becomeActive()`: row -> ACTIVE, then the launch action is completed with CONTINUE. A creator that was fenced
  *    gets `fenced`: it must forget the ring it formed and go back to 2.
  * 6. `watch()`: tells once when the node must drain, or that it was buried meanwhile.
@@ -29,7 +30,16 @@ export interface Membership {
     /** What a restarted node has on disk: answered with `resumed` when its row still carries the same place. */
     readonly remembered?: { readonly ringId: string; readonly position: Identifier } | undefined;
   }): Promise<Assignment>;
+  /**
+   * Registers this life before the ring is asked: ASSIGNED -> JOINING, or a new incarnation for a `resumed` member. Also
+   * how a member that was declared dead while it was paused comes back (ACTIVE -> JOINING, `becomeActive` again later).
+   * Safe to repeat. @throws ChordfsError `FORBIDDEN` when the row is in a terminal state or belongs to another ring.
+   */
   startJoining(options: { readonly signal: AbortSignal; readonly incarnation: number }): Promise<void>;
+  /** Members worth asking for admission now, freshest heartbeats first; never this node. */
+  contacts(signal: AbortSignal): Promise<readonly Member[]>;
+  /** The ring's view of the member table. @throws when there is no assignment yet. */
+  registry(): Registry;
   becomeActive(signal: AbortSignal): Promise<'active' | 'fenced'>;
   /** Reports usage every heartbeat until `stop`; `usage` may throw, the heartbeat then goes without it. */
   startHeartbeats(usage: () => NodeUsage | Promise<NodeUsage>): void;
