@@ -92,8 +92,14 @@ function whenReady(
 }
 
 /** For `GET /_chordfs/local`: what there is, for people and for the dashboard. */
-export function stateView(services: Services, compute: Compute, stack: Stack | undefined): unknown {
+export function stateView(
+  directory: string,
+  services: Services,
+  compute: Compute,
+  stack: Stack | undefined,
+): unknown {
   return {
+    directory,
     instances: compute.instances(),
     resources: stack?.resources.map(({ logicalId, type, ref }) => ({ logicalId, type, ref })) ?? [],
     alarms: services.cloudWatch.alarms(),

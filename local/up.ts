@@ -6,6 +6,7 @@ import { createClock } from './clock.ts';
 import type { CloudOptions } from './cloud.ts';
 import { type Compute, type ComputeState, createCompute } from './compute.ts';
 import { deployedProperties, parameterValues, resourceHandlers } from './deployment.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { type Endpoint, type EndpointCall, openEndpoint } from './endpoint.ts';
 import { type LocalCloud, localCloud, stateView } from './local-cloud.ts';
 import { findNodeBundle } from './node-bundle.ts';
@@ -135,6 +136,8 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
   const log = options.log ?? (() => {});
   const directory = await openDirectory(options.directory, running);
   const isKept = options.directory !== undefined;
+  const lock = isKept ? await lockDirectory(directory) : undefined;
+  running.onStop(() => lock?.release());
   const statePath = join(directory, 'cloud.json');
   const earlier = await readState(statePath);
   const privatePrefix = options.privatePrefix ?? '127.10.0';
@@ -158,11 +161,12 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
     lambda: services.lambda,
     s3: services.s3,
     faults: services.faults,
-    state: () => stateView(services, compute, stack),
+    state: () => stateView(directory, services, compute, stack),
     log,
     onCall: options.onCall,
   });
   running.onStop(endpoint.stop);
+  await lock?.announce(endpoint.url);
   running.onStop(() => compute.stop());
   signal.throwIfAborted();
 

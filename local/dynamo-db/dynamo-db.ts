@@ -82,8 +82,20 @@ export async function startDynamoDb(directory: string | undefined, region: strin
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   });
 
+  // dynalite throws, and ends the process, when its database is closed under a request: those finish first.
+  const inFlight = new Set<Promise<unknown>>();
+  let isStopping = false;
   return {
-    serve: (incoming) => forward(incoming, port, agent),
+    serve(incoming) {
+      if (isStopping) return Promise.resolve({ status: 503, headers: {}, body: '' });
+      const answer = forward(incoming, port, agent);
+      const settled: Promise<unknown> = answer.then(
+        () => inFlight.delete(settled),
+        () => inFlight.delete(settled),
+      );
+      inFlight.add(settled);
+      return answer;
+    },
     async putTable(tableName, properties) {
       try {
         await client.send(new CreateTableCommand(createTableInput(tableName, properties)));
@@ -100,6 +112,9 @@ export async function startDynamoDb(directory: string | undefined, region: strin
     },
     items: (tableName) => scan(client, tableName),
     async stop() {
+      if (isStopping) return;
+      isStopping = true;
+      await Promise.all(inFlight);
       client.destroy();
       agent.destroy();
       server.closeAllConnections();
