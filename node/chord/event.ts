@@ -79,7 +79,8 @@ export type RegistryAnswer =
 export type ChordEffect =
   /**
    * Ends in one `answered` or `failed` event with the same `callId`, at most about `timeoutMs` later; sooner when
-   * the runner's estimate of the round trip says so. Connecting counts.
+   * the runner's estimate of the round trip says so. Connecting counts. When another life or another instance than
+   * `to` answers at that address, the call fails with `refused`: the life it was meant for is over.
    */
   | {
       readonly kind: 'call';

@@ -71,6 +71,8 @@ export interface StabilizeRequest {
 export interface LeaseRequest {
   /** The sender's arc is (arcFrom, sender]. */
   readonly arcFrom: Identifier;
+  /** Grows with every change of the arc: a late message about an older arc is recognised. */
+  readonly sequence: number;
   /** Whom the sender grants leases to, so that its successor can stand in for it. */
   readonly grantee: GrantBounds | undefined;
 }
@@ -124,8 +126,8 @@ export type Answer =
   /** The circle is whole up to here; `next` is the one to ask now. `hasRight`: no need to go on. */
   | { readonly kind: 'revived'; readonly next: Member; readonly hasRight: boolean }
   | { readonly kind: 'done' }
-  /** Not in a ring, or not yet. */
-  | { readonly kind: 'notReady' };
+  /** Not in a ring, or not yet. `isResuming`: back after a restart and waiting for the others. */
+  | { readonly kind: 'notReady'; readonly self: Member; readonly isResuming: boolean };
 
 export type RefusalReason =
   /** The id is taken by another living member. */

@@ -1,0 +1,185 @@
+/**
+ * Lookups, the asking side. With the member table: one call to the owner, who confirms. Whoever does not answer is
+ * skipped for the next in line and named as a suspect; whoever is not the owner names better ones. Nobody is asked
+ * twice, each hop is strictly closer, and a budget bounds them all.
+ */
+import { clockwiseDistance, type Identifier, inArc, inOpenArc } from '../../domain/identifier.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import { hasLease, isResponsible } from './custody.ts';
+import type { LookupOutcome } from './event.ts';
+import { fingerFound } from './finger-table.ts';
+import type { Answer } from './message.ts';
+import type { LookupState, PendingCall } from './node-state.ts';
+import { routesTo } from './routing.ts';
+import { renewLeaseNow } from './stabilize.ts';
+import { noteTraffic } from './timetable.ts';
+import { call, selfOf, type Turn, withEntry, withoutEntry } from './turn.ts';
+import { hasVerdict } from './verdict.ts';
+
+/** Before the same members are asked again: a take-over, or an activation, is under way. */
+const RETRY_MS = 100;
+/** How long a lookup waits here for our own lease. */
+export const LEASE_WAIT_MS = 1_000;
+
+export function startLookup(
+  turn: Turn,
+  lookupId: number,
+  key: Identifier,
+  finger: number | undefined = undefined,
+): void {
+  const { node } = turn;
+  if (node.standing !== 'inside') {
+    endLookup(turn, lookupId, { kind: 'unconfirmed', hops: 0, timeouts: 0 });
+    return;
+  }
+  const lookup: LookupState = {
+    key,
+    asked: new Set(),
+    suspects: [],
+    candidates: routesTo(node, key, []),
+    hops: 0,
+    timeouts: 0,
+    retryAtMs: undefined,
+    finger,
+  };
+  node.lookups = withEntry(node.lookups, lookupId, lookup);
+  proceed(turn, lookupId, lookup);
+}
+
+/** Asks the best candidate left; waits a little when there is none. */
+function proceed(turn: Turn, lookupId: number, lookup: LookupState): void {
+  const { node } = turn;
+  const { key, hops, timeouts, asked } = lookup;
+  if (isResponsible(node, key)) {
+    answerOurselves(turn, lookupId, lookup);
+    return;
+  }
+  if (hops >= node.config.hopBudget) {
+    endLookup(turn, lookupId, { kind: 'unconfirmed', hops, timeouts });
+    return;
+  }
+  const next = lookup.candidates.find(({ instanceId }) => !asked.has(instanceId));
+  if (next === undefined) {
+    const retryAtMs = turn.nowMs + RETRY_MS;
+    // A round without result costs budget too: the wait is bounded.
+    node.lookups = withEntry(node.lookups, lookupId, { ...lookup, retryAtMs, hops: hops + 1 });
+    return;
+  }
+  node.lookups = withEntry(node.lookups, lookupId, {
+    ...lookup,
+    asked: new Set(asked).add(next.instanceId),
+    hops: hops + 1,
+    retryAtMs: undefined,
+  });
+  call(turn, next, { kind: 'lookup', key, suspects: lookup.suspects }, { kind: 'lookup', lookupId });
+}
+
+function answerOurselves(turn: Turn, lookupId: number, lookup: LookupState): void {
+  const { node } = turn;
+  if (hasLease(node, turn.nowMs) || !node.config.memberTable) {
+    endLookup(turn, lookupId, found(selfOf(node), lookup));
+    return;
+  }
+  node.lookups = withEntry(node.lookups, lookupId, {
+    ...lookup,
+    retryAtMs: turn.nowMs + RETRY_MS,
+    hops: lookup.hops + 1,
+  });
+  if (lookup.hops >= node.config.hopBudget) {
+    endLookup(turn, lookupId, { kind: 'unconfirmed', hops: lookup.hops, timeouts: lookup.timeouts });
+    return;
+  }
+  noteTraffic(turn);
+  if (!node.waiting.some((waiting) => waiting.lookupId === lookupId)) {
+    node.waiting = [
+      ...node.waiting,
+      { callId: undefined, lookupId, key: lookup.key, untilMs: turn.nowMs + LEASE_WAIT_MS },
+    ];
+  }
+  renewLeaseNow(turn);
+}
+
+/** Our lease came: the lookups that waited for it are answered. */
+export function resumeOwnLookup(turn: Turn, lookupId: number): void {
+  const lookup = turn.node.lookups.get(lookupId);
+  if (lookup !== undefined && lookup.retryAtMs !== undefined) {
+    proceed(turn, lookupId, { ...lookup, hops: Math.max(0, lookup.hops - 1) });
+  }
+}
+
+/** Waits that are over begin again with a fresh look at the table. */
+export function retryLookups(turn: Turn): void {
+  for (const [lookupId, lookup] of turn.node.lookups) {
+    if (lookup.retryAtMs === undefined || lookup.retryAtMs > turn.nowMs) continue;
+    proceed(turn, lookupId, {
+      ...lookup,
+      asked: new Set(),
+      candidates: routesTo(turn.node, lookup.key, lookup.suspects),
+      suspects: [],
+    });
+  }
+}
+
+export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer): void {
+  if (pending.purpose.kind !== 'lookup') return;
+  const { lookupId } = pending.purpose;
+  const lookup = turn.node.lookups.get(lookupId);
+  if (lookup === undefined) return;
+  if (reply.kind === 'mine') {
+    endLookup(turn, lookupId, found(reply.self, lookup));
+    return;
+  }
+  if (reply.kind !== 'redirect') {
+    proceed(turn, lookupId, lookup);
+    return;
+  }
+  const { node } = turn;
+  if (!node.config.corrections.ownerConfirms && reply.to[0] !== undefined) {
+    const claimed = reply.to[0];
+    if (inArc(lookup.key, pending.to.id, claimed.id)) {
+      endLookup(turn, lookupId, found(claimed, lookup));
+      return;
+    }
+  }
+  const better = reply.to.filter(
+    (member) =>
+      !hasVerdict(node, member.instanceId) &&
+      (!node.config.corrections.closerHops || isCloser(member, pending.to, lookup.key)),
+  );
+  proceed(turn, lookupId, { ...lookup, candidates: [...better, ...lookup.candidates] });
+}
+
+/** Either closer before the key than the one that named it, or a possible owner after it. */
+function isCloser(member: RingMember, by: { readonly id: Identifier }, key: Identifier): boolean {
+  if (inOpenArc(member.id, by.id, key) || member.id === key) return true;
+  const isAfterKey = clockwiseDistance(key, member.id) < clockwiseDistance(key, by.id);
+  return isAfterKey || inArc(key, by.id, member.id);
+}
+
+export function lookupFailed(turn: Turn, pending: PendingCall): void {
+  if (pending.purpose.kind !== 'lookup') return;
+  const { lookupId } = pending.purpose;
+  const lookup = turn.node.lookups.get(lookupId);
+  if (lookup === undefined) return;
+  const suspects = [...lookup.suspects, pending.to.instanceId].slice(-8);
+  proceed(turn, lookupId, {
+    ...lookup,
+    suspects,
+    timeouts: lookup.timeouts + 1,
+    candidates: [...lookup.candidates, ...routesTo(turn.node, lookup.key, suspects)],
+  });
+}
+
+function found(owner: RingMember, { hops, timeouts }: LookupState): LookupOutcome {
+  return { kind: 'found', owner, hops, timeouts };
+}
+
+function endLookup(turn: Turn, lookupId: number, outcome: LookupOutcome): void {
+  const lookup = turn.node.lookups.get(lookupId);
+  turn.node.lookups = withoutEntry(turn.node.lookups, lookupId);
+  if (lookup?.finger !== undefined) {
+    if (outcome.kind === 'found') fingerFound(turn, outcome.owner);
+    return;
+  }
+  turn.effects.push({ kind: 'lookupEnded', lookupId, outcome });
+}

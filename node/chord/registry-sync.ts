@@ -1,0 +1,51 @@
+/**
+ * The safety net in the control plane: the member table is read now and then, and at once when a successor list is
+ * exhausted. This is the step that makes every state of the model heal.
+ */
+import { clockwiseDistance } from '../../domain/identifier.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import { exchangeWith } from './exchange.ts';
+import { dropTombstones, findMember } from './member-table.ts';
+import { contact } from './stabilize.ts';
+import { kick } from './timetable.ts';
+import { askRegistry, jittered, type Turn } from './turn.ts';
+import { hasVerdict } from './verdict.ts';
+
+export function syncRegistry(turn: Turn): void {
+  const { node } = turn;
+  node.schedule = {
+    ...node.schedule,
+    registrySyncAtMs: turn.nowMs + jittered(turn, node.config.registrySyncMs),
+  };
+  node.table = dropTombstones(node.table, turn.nowMs);
+  askRegistry(turn, { kind: 'members' }, { kind: 'sync' });
+}
+
+/**
+ * The registry's members are a superset of the ring, so nobody is adopted from it unseen: who is news is asked, and
+ * tells its own phase. The closest one after us is contacted as a candidate for our successor.
+ */
+export function registrySynced(turn: Turn, members: readonly RingMember[]): void {
+  const { node } = turn;
+  node.registered = { instanceIds: new Set(members.map(({ instanceId }) => instanceId)), atMs: turn.nowMs };
+  const others = members.filter(
+    ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
+  );
+  if (node.config.memberTable) {
+    for (const member of others) {
+      const entry = findMember(node.table, member.id);
+      if (entry === undefined || entry.incarnation < member.incarnation) exchangeWith(turn, member);
+    }
+  }
+  const successor = node.pointers.successorList[0];
+  const reach = successor === undefined ? 2 ** 32 : clockwiseDistance(node.self.id, successor.id);
+  const isListed = (member: RingMember) => {
+    const entry = findMember(node.table, member.id);
+    return entry === undefined || (entry.phase !== 'left' && entry.incarnation <= member.incarnation);
+  };
+  const closer = others
+    .filter((member) => isListed(member) && clockwiseDistance(node.self.id, member.id) < reach)
+    .sort((a, b) => clockwiseDistance(node.self.id, a.id) - clockwiseDistance(node.self.id, b.id));
+  if (closer[0] !== undefined) contact(turn, closer[0]);
+  kick(turn);
+}

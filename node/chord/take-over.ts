@@ -1,0 +1,184 @@
+/**
+ * Taking over the arc of the member before us that is gone, hung or cut off. We are its grantor, so nobody else may;
+ * and we may only once it surely says "mine" no more:
+ *  - its process is gone (refused twice): at once;
+ *  - it is silent: when the lease we gave has run out, and a majority of the serving members agrees (or, in a ring
+ *    of two, the member table decides), so that of two halves of a split ring at most one goes on;
+ *  - it is listed as left by others: when the lease we gave has run out.
+ * The arc of the member before *that* one may be known from hearsay alone: then one more lease is waited for.
+ */
+import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
+import { changeCustody, hasLease } from './custody.ts';
+import { isConfirmed, seekConfirmation } from './election.ts';
+import { findMember, firstBefore, membersBetween } from './member-table.ts';
+import { publish } from './news.ts';
+import type { Grantee, NodeState } from './node-state.ts';
+import { sameLife } from './ring-pointers.ts';
+import { suspect } from './suspicion.ts';
+import { askRegistry, freshId, servesNow, type Turn, viewChanged } from './turn.ts';
+import { verdictOn } from './verdict.ts';
+
+/** Members taken over in one step at most; the rest follow in the next. */
+const STEPS_PER_TURN = 16;
+
+/** Looks at the grantee after every event; cheap when nothing is wrong. */
+export function considerTakeOver(turn: Turn): void {
+  for (let i = 0; i < STEPS_PER_TURN; i++) {
+    const { node } = turn;
+    const { grantee, isHandingOver } = node.custody;
+    if (grantee === undefined || !servesNow(node) || isHandingOver) return;
+    // Votes are about one silence: once the member is heard again, they are void.
+    if (doubtOf(node, grantee).doubt !== 'silent') node.election = undefined;
+    if (turn.nowMs < mayTakeOverAt(turn, grantee)) return;
+    takeOver(turn, grantee);
+  }
+}
+
+type Doubt = 'none' | 'left' | 'refused' | 'silent';
+
+function doubtOf(node: NodeState, { member }: Grantee): { readonly doubt: Doubt; readonly sinceMs: number } {
+  const entry = findMember(node.table, member.id);
+  if (entry !== undefined && (entry.phase === 'left' || !sameLife(entry, member))) {
+    return { doubt: 'left', sinceMs: Number.NEGATIVE_INFINITY };
+  }
+  const suspicion = verdictOn(node, member);
+  if (suspicion?.verdict === undefined) return { doubt: 'none', sinceMs: Number.POSITIVE_INFINITY };
+  return { doubt: suspicion.verdict, sinceMs: suspicion.verdictAtMs };
+}
+
+/** The moment from which the grantee's arc may be ours; Infinity while it must not be. */
+function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
+  const { node } = turn;
+  const { leaseMs, leaseMarginMs, corrections } = node.config;
+  const { doubt, sinceMs } = doubtOf(node, grantee);
+  const hearsayMs = grantee.isExact && grantee.arcFrom !== undefined ? 0 : leaseMs + leaseMarginMs;
+  switch (doubt) {
+    case 'none':
+      return Number.POSITIVE_INFINITY;
+    case 'refused':
+      return sinceMs + hearsayMs;
+    case 'left':
+      return grantee.leaseUntilMs + hearsayMs;
+    case 'silent':
+      if (!corrections.leases || !corrections.majorityTakeOver) return grantee.leaseUntilMs + hearsayMs;
+      if (turn.nowMs < grantee.leaseUntilMs) return grantee.leaseUntilMs;
+      seekConfirmation(turn, grantee.member);
+      return isConfirmed(turn, grantee.member) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
+  }
+}
+
+/** When the clock alone may change the outcome of `considerTakeOver`. */
+export function takeOverWakeMs({ node, nowMs }: Turn): number {
+  const { grantee } = node.custody;
+  if (grantee === undefined || !servesNow(node)) return Number.POSITIVE_INFINITY;
+  const { doubt, sinceMs } = doubtOf(node, grantee);
+  if (doubt === 'none') return grantee.heardAtMs + silenceMs(node);
+  const { leaseMs, leaseMarginMs } = node.config;
+  const candidates = [
+    sinceMs + leaseMs + leaseMarginMs,
+    grantee.leaseUntilMs,
+    grantee.leaseUntilMs + leaseMs + leaseMarginMs,
+    node.election?.retryAtMs ?? Number.POSITIVE_INFINITY,
+  ];
+  return Math.min(...candidates.filter((atMs) => atMs > nowMs), nowMs + 2 * leaseMs);
+}
+
+/** A grantee that is not heard for this long is asked; normally its own predecessor notices long before. */
+function silenceMs({ config }: NodeState): number {
+  return 2 * config.idlePeriodMs * (1 + config.jitter);
+}
+
+/** The owner of an arc hears nothing from the member before it: it goes and looks. */
+export function checkSilence(turn: Turn): void {
+  const { node } = turn;
+  const { grantee } = node.custody;
+  if (grantee === undefined || !servesNow(node)) return;
+  if (turn.nowMs < grantee.heardAtMs + silenceMs(node)) return;
+  node.custody = { ...node.custody, grantee: { ...grantee, heardAtMs: turn.nowMs } };
+  suspect(turn, grantee.member);
+}
+
+function takeOver(turn: Turn, grantee: Grantee): void {
+  const { node } = turn;
+  const { member } = grantee;
+  const { doubt } = doubtOf(node, grantee);
+  const entry = findMember(node.table, member.id);
+  const next = nextGrantee(turn, grantee, doubt);
+  const from = next?.member.id ?? node.self.id;
+  const checkId = freshId(turn);
+  changeCustody(turn, {
+    arcFrom: from,
+    grantee: next,
+    unchecked: [...node.custody.unchecked, { checkId, from, to: member.id }],
+    ceded: undefined,
+  });
+  node.election = undefined;
+  turn.effects.push({ kind: 'checkTakeOver', checkId, from, to: member.id });
+  if (entry === undefined || (entry.phase !== 'left' && sameLife(entry, member))) {
+    publish(turn, { ...member, phase: 'left' });
+    const evidence = doubt === 'refused' ? 'refused' : 'silent';
+    askRegistry(turn, { kind: 'voteDead', member, evidence }, { kind: 'report' });
+  }
+  viewChanged(turn);
+}
+
+/**
+ * Whom we grant to from now on. The dead member may have granted until its end (or, if it only seemed dead, until
+ * its own right ran out), and that bounds what the one before it may still believe.
+ */
+function nextGrantee(turn: Turn, gone: Grantee, doubt: Doubt): Grantee | undefined {
+  const { node } = turn;
+  const { leaseMs, grantRightMs, leaseMarginMs } = node.config;
+  const member = memberBefore(node, gone);
+  if (member === undefined) return undefined;
+  const lastGrantMs = doubt === 'refused' ? turn.nowMs : Math.max(turn.nowMs, gone.rightUntilMs);
+  const isAsTold = gone.next?.member.id === member.id;
+  return {
+    member,
+    arcFrom: isAsTold ? gone.next?.arcFrom : undefined,
+    isExact: false,
+    sequence: 0,
+    leaseUntilMs: lastGrantMs + leaseMs + leaseMarginMs,
+    rightUntilMs: lastGrantMs + grantRightMs + leaseMarginMs,
+    heardAtMs: turn.nowMs,
+    next: undefined,
+  };
+}
+
+function memberBefore(node: NodeState, { member, arcFrom, next }: Grantee): RingMember | undefined {
+  const { self } = node;
+  // Going back past ourselves means that nobody is left before us.
+  const isBefore = (id: Identifier) =>
+    id !== self.id && clockwiseDistance(id, self.id) > clockwiseDistance(member.id, self.id);
+  if (arcFrom === self.id) return undefined;
+  if (arcFrom !== undefined && isBefore(arcFrom)) {
+    const entry = findMember(node.table, arcFrom);
+    if (entry !== undefined) return entry;
+    if (next?.member.id === arcFrom) return { ...next.member, phase: 'active' };
+  }
+  const before = firstBefore(
+    node.table.serving,
+    member.id,
+    ({ instanceId }) => instanceId !== self.instanceId,
+  );
+  return before !== undefined && isBefore(before.id) ? before : undefined;
+}
+
+export function takeOverChecked(turn: Turn, checkId: number): void {
+  const { custody } = turn.node;
+  turn.node.custody = {
+    ...custody,
+    unchecked: custody.unchecked.filter((arc) => arc.checkId !== checkId),
+  };
+}
+
+/** Entries that the chain of custody contradicts are old rumours: whoever is inside our arc serves no more. */
+export function buryContradicted(turn: Turn): void {
+  const { node } = turn;
+  const { arcFrom } = node.custody;
+  if (arcFrom === undefined || !servesNow(node) || !hasLease(node, turn.nowMs)) return;
+  for (const member of membersBetween(node.table.serving, arcFrom, node.self.id)) {
+    publish(turn, { ...member, phase: 'left' });
+  }
+}

@@ -1,0 +1,78 @@
+/** When the next stabilize is due: soon after a change, rarely when nothing happens. */
+import { jittered, type Turn } from './turn.ts';
+
+/** Two stabilizes are at least this far apart, however many things happen: kicks must not feed on themselves. */
+const KICK_PAUSE_MS = 50;
+
+/** Something changed: look again soon. */
+export function kick(turn: Turn): void {
+  const { node } = turn;
+  if (node.standing !== 'inside') return;
+  const { schedule, config } = node;
+  const soonest = Math.max(turn.nowMs, schedule.lastStabilizeAtMs + KICK_PAUSE_MS);
+  node.schedule = {
+    ...schedule,
+    stabilizeAtMs: Math.min(schedule.stabilizeAtMs, soonest),
+    periodMs: config.eagerPeriodMs,
+    quietRounds: 0,
+  };
+}
+
+/** A round is over. `isQuiet`: it told nothing new. */
+export function roundEnded(turn: Turn, isQuiet: boolean): void {
+  const { schedule, config } = turn.node;
+  const quietRounds = isQuiet ? schedule.quietRounds + 1 : 0;
+  turn.node.schedule = {
+    ...schedule,
+    quietRounds,
+    periodMs: nextPeriod(schedule.periodMs, quietRounds, config),
+  };
+}
+
+function nextPeriod(periodMs: number, quietRounds: number, config: Turn['node']['config']): number {
+  if (quietRounds === 0) return config.eagerPeriodMs;
+  if (periodMs < config.stabilizePeriodMs) return config.stabilizePeriodMs;
+  if (quietRounds <= config.quietRounds) return periodMs;
+  return Math.min(periodMs * 1.5, config.idlePeriodMs);
+}
+
+/** A round begins: when the next one will. */
+export function scheduleNext(turn: Turn): void {
+  const { schedule, config } = turn.node;
+  const isBusy = schedule.busyUntilMs > turn.nowMs;
+  const period = isBusy ? Math.min(schedule.periodMs, config.stabilizePeriodMs) : schedule.periodMs;
+  turn.node.schedule = {
+    ...schedule,
+    lastStabilizeAtMs: turn.nowMs,
+    stabilizeAtMs: turn.nowMs + jittered(turn, period),
+  };
+}
+
+/** How long one lookup keeps its owner's lease fresh. */
+const BUSY_MS = 3_000;
+
+/** A lookup came for our arc: keep the lease fresh for a while, so that the next need not wait. */
+export function noteTraffic(turn: Turn): void {
+  const { node } = turn;
+  const wasBusy = node.schedule.busyUntilMs > turn.nowMs;
+  node.schedule = { ...node.schedule, busyUntilMs: turn.nowMs + BUSY_MS };
+  if (wasBusy) return;
+  const latest = node.schedule.lastStabilizeAtMs + node.config.stabilizePeriodMs;
+  node.schedule = {
+    ...node.schedule,
+    stabilizeAtMs: Math.min(node.schedule.stabilizeAtMs, Math.max(turn.nowMs, latest)),
+  };
+}
+
+/** From here on this node has pointers and keeps them up. */
+export function enterRing(turn: Turn): void {
+  const { node } = turn;
+  node.standing = 'inside';
+  node.schedule = {
+    ...node.schedule,
+    stabilizeAtMs: turn.nowMs + node.config.eagerPeriodMs * turn.random(),
+    periodMs: node.config.eagerPeriodMs,
+    registrySyncAtMs: turn.nowMs + jittered(turn, node.config.registrySyncMs),
+    gossipAtMs: turn.nowMs + jittered(turn, node.config.gossipPeriodMs),
+  };
+}
