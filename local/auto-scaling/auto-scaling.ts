@@ -160,10 +160,11 @@ export class AutoScaling {
   /** Brings a group as far as it can go now, and sees to it that it is looked at again when it must be. */
   advance(group: Group): void {
     if (this.isStopped) return;
+    const beganMs = this.nowMs;
     group.advance();
     const { name } = group.state;
     this.timers.get(name)?.cancel();
-    const dueMs = group.nextDueMs();
+    const dueMs = group.nextDueMs(beganMs);
     if (dueMs !== undefined) {
       const cloudMs = (dueMs - this.nowMs) * this.options.clock.timeScale;
       // A timer may fire a moment early; one millisecond more spares an empty round.

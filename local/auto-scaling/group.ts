@@ -93,8 +93,11 @@ export class Group {
     this.meetCapacity(this.state.desiredCapacity + surge);
   }
 
-  /** When `advance` will next have something to do by itself, in real ms; undefined: not before something happens. */
-  nextDueMs(): number | undefined {
+  /**
+   * When `advance` will next have something to do by itself, in real ms; undefined: not before something happens.
+   * `sinceMs` is when the last `advance` began: what fell due while it ran counts as still to come.
+   */
+  nextDueMs(sinceMs: number): number | undefined {
     const { instances, launchNotBeforeMs, desiredCapacity } = this.state;
     const due = instances.flatMap(({ actions }) => actions.map(({ deadlineMs }) => deadlineMs));
     for (const instance of instances) {
@@ -103,7 +106,7 @@ export class Group {
     }
     if (this.capacity() < desiredCapacity || activeRefresh(this.state) !== undefined)
       due.push(launchNotBeforeMs);
-    const future = due.filter((dueMs) => dueMs > this.ports.time.now());
+    const future = due.filter((dueMs) => dueMs > sinceMs);
     return future.length === 0 ? undefined : Math.min(...future);
   }
 

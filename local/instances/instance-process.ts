@@ -26,8 +26,8 @@ export class InstanceProcess {
 
   private constructor(child: ChildProcess, exited: (how: string) => void) {
     this.child = child;
-    this.ended = once(child, 'close').catch(() => undefined);
-    child.once('close', (code, signal) => {
+    this.ended = once(child, 'exit').catch(() => undefined);
+    child.once('exit', (code, signal) => {
       this.hasEnded = true;
       exited(signal === null ? `exit code ${code}` : `signal ${signal}`);
     });

@@ -95,7 +95,7 @@ test('a node process sees the user data, its machine and nothing else', async ()
   const [instance] = await whenIn('InService');
   const directory = instance?.directory ?? '';
   const environment = await until('the stub wrote its environment', async () =>
-    JSON.parse(await readFile(join(directory, 'data', 'environment.json'), 'utf8').catch(() => 'null')),
+    JSON.parse(await readFile(join(directory, 'data', 'environment.json'), 'utf8').catch(() => 'false')),
   );
 
   const { PATH: _path, HOME: home, ...rest } = environment;
