@@ -62,6 +62,7 @@ const activityEvent = z.looseObject({
     'EC2 Instance Terminate Unsuccessful',
   ]),
   source: z.literal('aws.autoscaling'),
+  time: z.iso.datetime(),
   detail: z.looseObject({
     AutoScalingGroupName: z.string(),
     ActivityId: z.string(),
@@ -75,6 +76,7 @@ const activityEvent = z.looseObject({
 const refreshEvent = z.looseObject({
   'detail-type': z.string().startsWith('EC2 Auto Scaling Instance Refresh'),
   source: z.literal('aws.autoscaling'),
+  time: z.iso.datetime(),
   detail: z.looseObject({ AutoScalingGroupName: z.string(), InstanceRefreshId: z.string() }),
 });
 const instanceStateEvent = z.looseObject({

@@ -1,0 +1,131 @@
+import { claimKeys, claimPlace, type PositionClaim } from '../domain/assignment.ts';
+import { formatIdentifier } from '../domain/identifier.ts';
+import type { Repair } from '../domain/reconcile.ts';
+import type { RingMeta } from '../domain/ring-meta.ts';
+import type { AutoScalingGroup } from './adapters/auto-scaling.ts';
+import type { Ec2Instances } from './adapters/ec2-instances.ts';
+import { type ControlPlane, controlEvent, publishDecision, publishQuietly } from './control-plane.ts';
+import { bury, freePosition, markLeaving } from './member-actions.ts';
+
+export interface RepairDependencies extends ControlPlane {
+  readonly group: Pick<AutoScalingGroup, 'describe' | 'completeLifecycleAction' | 'setUnhealthy'>;
+  readonly instances: Ec2Instances;
+  readonly launchHook: string;
+  readonly terminateHook: string;
+  readonly newRingId: () => string;
+  readonly wait: (ms: number) => Promise<void>;
+}
+
+/** Carries one repair out. Two reconcilers at once do it once: every write is guarded, every call idempotent. */
+export async function carryOut(
+  dependencies: RepairDependencies,
+  meta: RingMeta,
+  repair: Repair,
+): Promise<void> {
+  const trigger = { cause: `reconciler: ${repair.finding}`, correlationId: correlationOf(repair) };
+  switch (repair.kind) {
+    case 'assign':
+      return await assign(dependencies, repair.instanceId, trigger);
+    case 'bury': {
+      await bury(dependencies, repair.member, repair.as, trigger);
+      return;
+    }
+    case 'markLeaving': {
+      await markLeaving(dependencies, repair.member, trigger);
+      return;
+    }
+    case 'complete':
+      return await complete(dependencies, meta, repair, trigger.cause);
+    case 'setUnhealthy': {
+      await dependencies.group.setUnhealthy(repair.instanceId);
+      return await report(dependencies, meta, {
+        ...trigger,
+        instanceId: repair.instanceId,
+        after: 'Unhealthy',
+      });
+    }
+    case 'freePosition':
+      return await free(dependencies, repair.claim);
+  }
+}
+
+async function assign(
+  dependencies: RepairDependencies,
+  instanceId: string,
+  trigger: { readonly cause: string; readonly correlationId: string },
+): Promise<void> {
+  const { store, stage, timing, now, newRingId } = dependencies;
+  const found = await dependencies.instances.find(instanceId);
+  // Not visible yet: the next minute will see it.
+  if (found === undefined) return;
+  const { privateIp, publicIp, availabilityZone } = found;
+  const instance = { instanceId, privateIp, publicIp, availabilityZone };
+  await claimPlace({ store, stage, timing, now, newRingId, instance, source: 'chordfs.control', ...trigger });
+  await publishQuietly(dependencies, claimKeys(stage, instanceId));
+}
+
+async function complete(
+  dependencies: RepairDependencies,
+  meta: RingMeta,
+  repair: Extract<Repair, { kind: 'complete' }>,
+  cause: string,
+): Promise<void> {
+  const { instanceId, transition, result } = repair;
+  const lifecycleHookName = transition === 'launch' ? dependencies.launchHook : dependencies.terminateHook;
+  const outcome = await dependencies.group.completeLifecycleAction({ instanceId, lifecycleHookName, result });
+  if (outcome === 'notYet') return;
+  await publishDecision(
+    dependencies,
+    controlEvent(dependencies, meta, {
+      id: `completed-${transition}-${instanceId}`,
+      detailType: 'Lifecycle Action Completed',
+      instanceId,
+      cause,
+      correlationId: correlationOf(repair),
+      before: { lifecycleState: transition === 'launch' ? 'Pending:Wait' : 'Terminating:Wait' },
+      after: { lifecycleActionResult: result },
+    }),
+  );
+}
+
+async function free(dependencies: RepairDependencies, claim: PositionClaim): Promise<void> {
+  await freePosition(dependencies, claim);
+}
+
+async function report(
+  dependencies: RepairDependencies,
+  meta: RingMeta,
+  facts: {
+    readonly instanceId: string;
+    readonly cause: string;
+    readonly correlationId: string;
+    readonly after: string;
+  },
+): Promise<void> {
+  const { instanceId, cause, correlationId, after } = facts;
+  await publishDecision(
+    dependencies,
+    controlEvent(dependencies, meta, {
+      id: `drift-${correlationId}`,
+      detailType: 'Drift Repaired',
+      instanceId,
+      cause,
+      correlationId,
+      before: { health: 'Healthy' },
+      after: { health: after },
+    }),
+  );
+}
+
+/** One finding about one machine is one story, however often it is repaired. */
+function correlationOf(repair: Repair): string {
+  switch (repair.kind) {
+    case 'bury':
+    case 'markLeaving':
+      return `${repair.kind}-${repair.member.instanceId}`;
+    case 'freePosition':
+      return `${repair.kind}-${formatIdentifier(repair.claim.position)}`;
+    default:
+      return `${repair.kind}-${repair.instanceId}`;
+  }
+}
