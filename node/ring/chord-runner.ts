@@ -41,8 +41,8 @@ export class ChordRunner {
     return this.#eventCount;
   }
 
-  get state(): NodeState {
-    return this.#state;
+  get self(): Member {
+    return this.#state.self;
   }
 
   dispatch(event: ChordEvent): void {

@@ -8,10 +8,10 @@ const REGISTRY_TIMEOUT_MS = 5_000;
 /** Puts the core's questions to the member table, for one life of this node. */
 export class RegistryPerformer {
   readonly #registry: Registry | undefined;
-  readonly #self: Member;
+  readonly #self: () => Member;
   #lease: AdmissionLease | undefined;
 
-  constructor(registry: Registry | undefined, self: Member) {
+  constructor(registry: Registry | undefined, self: () => Member) {
     this.#registry = registry;
     this.#self = self;
   }
@@ -28,7 +28,7 @@ export class RegistryPerformer {
   }
 
   async #ask(registry: Registry, request: RegistryRequest): Promise<RegistryAnswer> {
-    const self = this.#self;
+    const self = this.#self();
     const signal = AbortSignal.timeout(REGISTRY_TIMEOUT_MS);
     switch (request.kind) {
       case 'members':
@@ -56,8 +56,8 @@ export class RegistryPerformer {
     const held = this.#lease;
     this.#lease =
       held === undefined
-        ? await registry.acquireAdmission(this.#self, signal)
-        : await registry.renewAdmission(this.#self, held, signal);
+        ? await registry.acquireAdmission(this.#self(), signal)
+        : await registry.renewAdmission(this.#self(), held, signal);
     return this.#lease === undefined
       ? { kind: 'admissionBusy' }
       : { kind: 'admissionGranted', fence: this.#lease.fence };

@@ -10,7 +10,8 @@ import { RegistryPerformer } from './registry-performer.ts';
 
 export interface LifeOptions {
   readonly self: Member;
-  readonly credentials: ClusterCredentials;
+  /** Of the ring; who this node is, is in the core. */
+  readonly cluster: Omit<ClusterCredentials, 'self'>;
   readonly config: ChordConfig;
   readonly registry: Registry | undefined;
   readonly random: () => number;
@@ -20,8 +21,6 @@ export interface LifeOptions {
 
 /** One incarnation of this node: its core, and the connections it makes under that identity. */
 export class RingLife {
-  readonly self: Member;
-  readonly credentials: ClusterCredentials;
   readonly runner: ChordRunner;
   readonly pool: PeerPool;
   readonly #options: LifeOptions;
@@ -29,11 +28,9 @@ export class RingLife {
 
   constructor(options: LifeOptions) {
     this.#options = options;
-    this.self = options.self;
-    this.credentials = options.credentials;
-    this.#registry = new RegistryPerformer(options.registry, options.self);
+    this.#registry = new RegistryPerformer(options.registry, () => this.self);
     this.pool = new PeerPool({
-      credentials: options.credentials,
+      credentials: () => this.credentials,
       localAddress: options.self.privateIp,
       onLost: ({ instanceId }) => this.runner.dispatch({ kind: 'connectionLost', instanceId }),
     });
@@ -43,6 +40,16 @@ export class RingLife {
       random: options.random,
       perform: (effect) => this.#perform(effect),
     });
+  }
+
+  /** As the core has it: the ring may have asked for a higher incarnation at admission. */
+  get self(): Member {
+    return this.runner.self;
+  }
+
+  get credentials(): ClusterCredentials {
+    const { id, instanceId, incarnation } = this.self;
+    return { ...this.#options.cluster, self: { id, instanceId, incarnation } };
   }
 
   stop(): void {

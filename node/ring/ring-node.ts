@@ -147,12 +147,7 @@ export class RingNode implements Ring {
     const { ringId, epoch, clusterKey, registry, config, random } = this.#options;
     return new RingLife({
       self,
-      credentials: {
-        clusterKey,
-        ringId,
-        epoch,
-        self: { id: self.id, instanceId: self.instanceId, incarnation: self.incarnation },
-      },
+      cluster: { clusterKey, ringId, epoch },
       config: { ...DEFAULT_CONFIG, registry: registry !== undefined, ...config },
       registry,
       random: random ?? (() => randomInt(RANDOM_STEPS) / RANDOM_STEPS),
@@ -272,7 +267,8 @@ export class RingNode implements Ring {
   #arrived(): void {
     this.#standing = 'inRing';
     const { ringId, settings, onBug } = this.#options;
-    rememberPlace(settings, { ringId, position: this.#life.self.id }).catch((error: unknown) =>
+    const { id, incarnation } = this.#life.self;
+    rememberPlace(settings, { ringId, position: id, incarnation }).catch((error: unknown) =>
       onBug?.(error, 'rememberPlace'),
     );
     this.#viewChanged();

@@ -25,10 +25,14 @@ const VIEW = 'ring.view';
  * so that no two lives share one.
  */
 export async function nextIncarnation(settings: Settings): Promise<number> {
-  const previous = Number(settings.getSetting(INCARNATION) ?? 0);
-  const next = (Number.isSafeInteger(previous) && previous >= 0 ? previous : 0) + 1;
+  const next = lastIncarnation(settings) + 1;
   await settings.putSetting(INCARNATION, String(next));
   return next;
+}
+
+function lastIncarnation(settings: Settings): number {
+  const previous = Number(settings.getSetting(INCARNATION) ?? 0);
+  return Number.isSafeInteger(previous) && previous >= 0 ? previous : 0;
 }
 
 /** Where this node was on the ring when it last was in one; undefined on a fresh disk. */
@@ -43,8 +47,13 @@ export function rememberedPlace(settings: Settings): RememberedPlace | undefined
   }
 }
 
-export async function rememberPlace(settings: Settings, place: RememberedPlace): Promise<void> {
-  await settings.putSetting(PLACE, JSON.stringify(place));
+/** `incarnation`: the one the ring knows this life by, which may be higher than the one it began with. */
+export async function rememberPlace(
+  settings: Settings,
+  { ringId, position, incarnation }: RememberedPlace & { readonly incarnation: number },
+): Promise<void> {
+  await settings.putSetting(INCARNATION, String(Math.max(incarnation, lastIncarnation(settings))));
+  await settings.putSetting(PLACE, JSON.stringify({ ringId, position }));
 }
 
 /** The members of the last view: whom to ask after a restart, also when the member table is away. */

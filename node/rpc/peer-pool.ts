@@ -18,7 +18,8 @@ export interface PeerCallOptions {
 }
 
 export interface PeerPoolOptions {
-  readonly credentials: ClusterCredentials;
+  /** Asked at every handshake: the own incarnation may grow. */
+  readonly credentials: () => ClusterCredentials;
   /** The own private address, so that peers see the call come from inside the VPC. */
   readonly localAddress?: string | undefined;
   /** An established connection ended: the process there died, or let go of it. */
@@ -173,7 +174,7 @@ export class PeerPool {
     try {
       const callee = await shakeHands(
         (method, params) => connection.call(method, params, { timeoutMs: HANDSHAKE_TIMEOUT_MS }),
-        this.#options.credentials,
+        this.#options.credentials(),
       );
       if (!isLifeMeant(callee, peer.target)) {
         throw new ChordfsError('PEER_UNREACHABLE', { host, port, evidence: 'refused', reason: 'replaced' });

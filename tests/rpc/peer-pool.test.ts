@@ -47,7 +47,11 @@ async function peer(
 }
 
 function pool(over: Partial<ClusterCredentials> = {}, onLost?: (peer: PeerTarget) => void): PeerPool {
-  const made = new PeerPool({ credentials: credentials('caller', over), localAddress: '127.22.0.1', onLost });
+  const made = new PeerPool({
+    credentials: () => credentials('caller', over),
+    localAddress: '127.22.0.1',
+    onLost,
+  });
   stops.push(() => made.close());
   return made;
 }
