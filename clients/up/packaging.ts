@@ -40,7 +40,7 @@ async function filesBelow(path: string): Promise<string[]> {
 }
 
 /** One hash over names and contents of all inputs, and over what picks the native parts of the bundle. */
-export async function hashInputs(projectDirectory: string): Promise<string> {
+async function hashInputs(projectDirectory: string): Promise<string> {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}`);
   for (const input of INPUTS) {
     const path = join(projectDirectory, input);
