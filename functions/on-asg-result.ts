@@ -32,6 +32,7 @@ export function onAsgResult(plane: ControlPlane) {
         cause: type,
         correlationId: InstanceRefreshId,
         key: type,
+        time: event.time,
       });
       return;
     }
@@ -46,6 +47,7 @@ export function onAsgResult(plane: ControlPlane) {
         cause,
         correlationId: ActivityId,
         key: 'launch-failed',
+        time: event.time,
       });
     }
   };

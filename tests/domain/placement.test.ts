@@ -1,0 +1,188 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { byteMap } from '../../domain/byte-map.ts';
+import { REPLICA_COUNT } from '../../domain/file-record.ts';
+import { clockwiseDistance, type Identifier, identifier, RING_SIZE } from '../../domain/identifier.ts';
+import { choosePosition, type PlacementMember } from '../../domain/placement.ts';
+
+const GIB = 2 ** 30;
+
+function empty(id: number): PlacementMember {
+  return { id: identifier(id), capacityBytes: GIB, arcWeights: [] };
+}
+
+/** Members whose primary bytes are the given numbers, evenly spread over each arc. */
+function filled(entries: readonly (readonly [id: number, bytes: number])[], capacityBytes = GIB): PlacementMember[] {
+  return entries.map(([id, bytes]) => ({
+    id: identifier(id),
+    capacityBytes,
+    arcWeights: [{ upTo: identifier(id), bytes }],
+  }));
+}
+
+/** The slow, obvious oracle: what the fullest member stores, relative to capacity, with a newcomer at `position`. */
+function mostStored(members: readonly PlacementMember[], position: Identifier | undefined, capacityBytes = GIB): number {
+  const map = byteMap(members);
+  const everybody = [
+    ...members.map(({ id, capacityBytes: capacity }) => ({ id, capacity })),
+    ...(position === undefined ? [] : [{ id: position, capacity: capacityBytes }]),
+  ].sort((a, b) => a.id - b.id);
+  const count = everybody.length;
+  const at = (index: number) => everybody[((index % count) + count) % count] ?? { id: identifier(0), capacity: 1 };
+  const arc = (index: number) => map.bytesIn(at(index - 1).id, at(index).id);
+  return Math.max(
+    ...everybody.map(({ capacity }, index) => {
+      let stored = 0;
+      for (let back = 0; back < Math.min(REPLICA_COUNT, count); back++) stored += arc(index - back);
+      return stored / capacity;
+    }),
+  );
+}
+
+const distinctIds = (min: number, max: number) =>
+  fc.uniqueArray(fc.integer({ min: 0, max: RING_SIZE - 1 }), { minLength: min, maxLength: max });
+
+test('without bytes the newcomer halves the widest arc, and the arcs stay within a factor of two', () => {
+  const members: PlacementMember[] = [];
+  for (let count = 0; count < 64; count++) {
+    const position = choosePosition({ members });
+    expect(position).toBeDefined();
+    members.push(empty(position ?? 0));
+    if (members.length < 2) continue;
+    const ids = members.map(({ id }) => id).sort((a, b) => a - b);
+    const arcs = ids.map((id, index) => clockwiseDistance(ids.at(index - 1) ?? id, id));
+    expect(Math.max(...arcs) / Math.min(...arcs)).toBeLessThanOrEqual(2.01);
+  }
+});
+
+test('the position is new, and nobody else has it, whatever the ring looks like', () => {
+  fc.assert(
+    fc.property(distinctIds(1, 20), fc.array(fc.nat(GIB), { minLength: 20, maxLength: 20 }), (ids, bytes) => {
+      const members = filled(ids.map((id, index) => [id, bytes[index] ?? 0]));
+      const position = choosePosition({ members });
+      if (position === undefined) return;
+      expect(ids).not.toContain(position);
+      expect(choosePosition({ members: [...members].reverse() })).toBe(position);
+      const second = choosePosition({ members, taken: new Set([position]) });
+      expect(second).not.toBe(position);
+    }),
+  );
+});
+
+test('no position that a dense search tries leaves the fullest member with less', () => {
+  fc.assert(
+    fc.property(
+      distinctIds(1, 9),
+      fc.array(fc.integer({ min: 1, max: GIB }), { minLength: 9, maxLength: 9 }),
+      (ids, bytes) => {
+        const members = filled(ids.map((id, index) => [id, bytes[index] ?? 0]));
+        const position = choosePosition({ members });
+        if (position === undefined) return;
+        const chosen = mostStored(members, position);
+        for (let step = 0; step < 512; step++) {
+          const other = identifier(step * (RING_SIZE / 512) + 7);
+          if (ids.includes(other)) continue;
+          expect(chosen).toBeLessThanOrEqual(mostStored(members, other) * (1 + 1e-6) + 1e-9);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('of four members with one full arc the newcomer takes bytes off the fullest', () => {
+  const members = filled([
+    [0x20000000, 100],
+    [0x60000000, 900_000_000],
+    [0xa0000000, 100],
+    [0xe0000000, 100],
+  ]);
+
+  const position = choosePosition({ members }) ?? identifier(0);
+
+  expect(mostStored(members, position)).toBeLessThan(mostStored(members, undefined));
+});
+
+test('a member with twice the capacity may store twice as much', () => {
+  const small = filled([[0x40000000, 400_000_000], [0x80000000, 400_000_000], [0xc0000000, 400_000_000], [0xffffffff, 400_000_000]]);
+  const plain = choosePosition({ members: small });
+  const large = choosePosition({ members: small, newcomerCapacityBytes: 8 * GIB });
+
+  expect(mostStored(small, large, 8 * GIB)).toBeLessThanOrEqual(mostStored(small, plain, 8 * GIB) + 1e-9);
+});
+
+test('claims without bytes split the arcs for the next newcomer', () => {
+  const members = filled([[0, 500_000_000]]);
+  const first = choosePosition({ members }) ?? identifier(0);
+  const second = choosePosition({ members: [...members, empty(first)], taken: new Set([first]) });
+
+  expect(second).toBeDefined();
+  expect(second).not.toBe(first);
+});
+
+test('the byte map finds every byte exactly once, also across zero', () => {
+  fc.assert(
+    fc.property(distinctIds(2, 12), fc.nat(RING_SIZE - 1), (ids, cut) => {
+      const map = byteMap(filled(ids.map((id) => [id, 1000])));
+      const point = identifier(cut);
+      const half = identifier(cut + RING_SIZE / 2);
+
+      expect(map.totalBytes).toBeCloseTo(1000 * ids.length, 3);
+      expect(map.bytesIn(point, half) + map.bytesIn(half, point)).toBeCloseTo(map.totalBytes, 3);
+    }),
+  );
+});
+
+test('growing by alarm keeps the fullest volume well used and the members even', () => {
+  const members: PlacementMember[] = filled([[0x80000000, 0]]);
+  const capacity = 1_000_000;
+  const weights = new Map<number, number>();
+  let state = 12345;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state;
+  };
+  const rebuild = (): PlacementMember[] => {
+    const ids = members.map(({ id }) => id).sort((a, b) => a - b);
+    const parts = 16;
+    return ids.map((id, index) => {
+      const from = ids.at(index - 1) ?? id;
+      const width = clockwiseDistance(from, id) || RING_SIZE;
+      const own = [...weights].filter(([key]) => (clockwiseDistance(from, identifier(key)) || RING_SIZE) <= width);
+      const sorted = own.sort((a, b) => clockwiseDistance(from, identifier(a[0])) - clockwiseDistance(from, identifier(b[0])));
+      const total = sorted.reduce((sum, [, bytes]) => sum + bytes, 0);
+      const arcWeights: { upTo: Identifier; bytes: number }[] = [];
+      let sum = 0;
+      for (const [key, bytes] of sorted) {
+        sum += bytes;
+        if (sum >= total / parts && arcWeights.length < parts - 1) {
+          arcWeights.push({ upTo: identifier(key), bytes: sum });
+          sum = 0;
+        }
+      }
+      if (sum > 0) arcWeights.push({ upTo: id, bytes: sum });
+      return { id, capacityBytes: capacity, arcWeights };
+    });
+  };
+  const used: number[] = [];
+  while (members.length < 20) {
+    for (let i = 0; i < 20; i++) {
+      const u = (random() + 1) / RING_SIZE;
+      weights.set(random(), Math.min(20_000, 300 / u ** (1 / 1.2)));
+    }
+    const now = rebuild();
+    if (mostStored(now, undefined) < 0.8) continue;
+    const map = byteMap(now);
+    const copies = Math.min(REPLICA_COUNT, now.length);
+    if (now.length >= 5) used.push((map.totalBytes * copies) / (capacity * now.length));
+    const position = choosePosition({ members: now });
+    expect(position).toBeDefined();
+    const before = mostStored(now, undefined);
+    members.push(empty(position ?? 0));
+    if (now.length > REPLICA_COUNT) expect(mostStored(rebuild(), undefined)).toBeLessThan(before);
+    else if (now.length < REPLICA_COUNT) weights.clear();
+  }
+  const mean = used.reduce((sum, value) => sum + value, 0) / used.length;
+
+  expect(mean).toBeGreaterThan(0.6);
+});
