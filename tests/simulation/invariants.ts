@@ -1,0 +1,124 @@
+/**
+ * What must hold after every step of every node (I1..I9 of docs/protocol.md). Safety is checked at the moment;
+ * liveness, an ideal ring and right answers, after quiet (`oracle.ts`).
+ */
+import { clockwiseDistance } from '../../domain/identifier.ts';
+import type { Member } from '../../domain/member.ts';
+import type { NodeState } from '../../node/chord/step.ts';
+import { overlap, spokenFor } from './oracle.ts';
+import type { SimulatedNode } from './simulated-node.ts';
+import type { Observation, Simulation } from './simulation.ts';
+
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError';
+}
+
+export function checkInvariants(simulation: Simulation, observation: Observation): void {
+  const { node } = observation;
+  listsAreOrdered(node.state);
+  everyMemberGoesOn(node);
+  pointersWereContacted(observation);
+  livesNeverGoBack(observation);
+  registryKnowsMembers(simulation, node);
+  atMostOneOwner(simulation, node);
+}
+
+function fail(invariant: string, text: string): never {
+  throw new InvariantError(`${invariant}: ${text}`);
+}
+
+/** I3: no list holds self or a member twice, and all go once round the circle at most. */
+function listsAreOrdered({ pointers, self, config }: NodeState): void {
+  let reached = 0;
+  for (const member of pointers.successorList) {
+    const distance = clockwiseDistance(self.id, member.id);
+    if (distance <= reached) fail('I3', `${self.instanceId} lists ${names(pointers.successorList)}`);
+    reached = distance;
+  }
+  if (pointers.successorList.length > config.successorListLength)
+    fail('I3', `${self.instanceId} lists too many`);
+}
+
+/** I1: a member has a successor to ask, or a moment at which it will look for one. */
+function everyMemberGoesOn(node: SimulatedNode): void {
+  const { state } = node;
+  if (state.standing !== 'inside') return;
+  if (
+    state.schedule.stabilizeAtMs === Number.POSITIVE_INFINITY ||
+    state.wakeAtMs === Number.POSITIVE_INFINITY
+  ) {
+    fail('I1', `${state.self.instanceId} will never stabilize again`);
+  }
+}
+
+/** I8: a head of the list or a predecessor that is new has been in touch in this very step. */
+function pointersWereContacted({ node, event, before }: Observation): void {
+  const { state } = node;
+  if (state.standing !== 'inside' || before.standing !== 'inside') return;
+  const contacted = contactOf(event, before);
+  const head = state.pointers.successorList[0];
+  const wasListed = (member: Member) =>
+    before.pointers.successorList.some((m) => m.instanceId === member.instanceId);
+  // A member further down the list moves up when those before it are given up: it was learned with the list.
+  if (head !== undefined && !wasListed(head) && head.instanceId !== contacted) {
+    fail('I8', `${state.self.instanceId} adopted ${head.instanceId} as successor unseen (${event.kind})`);
+  }
+  const { predecessor } = state.pointers;
+  const isNew =
+    predecessor !== undefined && predecessor.instanceId !== before.pointers.predecessor?.instanceId;
+  if (isNew && predecessor.instanceId !== contacted) {
+    fail(
+      'I8',
+      `${state.self.instanceId} adopted ${predecessor.instanceId} as predecessor unseen (${event.kind})`,
+    );
+  }
+}
+
+function contactOf(event: Observation['event'], before: NodeState): string | undefined {
+  if (event.kind === 'answered') return before.calls.get(event.callId)?.to.instanceId;
+  if (event.kind === 'received' && 'from' in event.request) return event.request.from.instanceId;
+  return undefined;
+}
+
+/** I9: what a node knows of a place only ever moves on to later lives. */
+function livesNeverGoBack({ node, before }: Observation): void {
+  const { state } = node;
+  if (state.table === before.table) return;
+  for (const member of state.table.members) {
+    const known = before.table.members.find(({ id }) => id === member.id);
+    if (known !== undefined && known.incarnation > member.incarnation) {
+      fail('I9', `${state.self.instanceId} went back to ${member.instanceId}/${member.incarnation}`);
+    }
+  }
+}
+
+/** I5: whoever is in the pointers has its row in the member table, or was replaced and does not know it yet. */
+function registryKnowsMembers(simulation: Simulation, { state, isGone }: SimulatedNode): void {
+  if (state.standing !== 'inside' || isGone) return;
+  const { registry } = simulation;
+  if (registry.find(state.self.instanceId) === undefined && !registry.isDeclaredDead(state.self)) {
+    fail('I5', `${state.self.instanceId} is in the ring and not in the member table`);
+  }
+}
+
+/** I6: no two nodes say "mine" for one key at one time, frozen ones and those cut off included. */
+function atMostOneOwner(simulation: Simulation, node: SimulatedNode): void {
+  const own = spokenFor(node, simulation.nowMs);
+  if (own.length === 0) return;
+  for (const other of simulation.nodes.values()) {
+    if (other === node) continue;
+    for (const theirs of spokenFor(other, simulation.nowMs)) {
+      const both = own.find((ours) => overlap(ours, theirs));
+      if (both !== undefined) {
+        fail(
+          'I6',
+          `${node.member.instanceId} (${both.from}, ${both.to}] and ${other.member.instanceId} (${theirs.from}, ${theirs.to}]`,
+        );
+      }
+    }
+  }
+}
+
+function names(members: readonly Member[]): string {
+  return members.map(({ instanceId }) => instanceId).join();
+}
