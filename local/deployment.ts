@@ -15,7 +15,7 @@ import { storageResources } from './template/resources/storage.ts';
 import type { Stack } from './template/stack.ts';
 import type { Template } from './template/template.ts';
 
-export interface DeploymentOptions {
+interface DeploymentOptions {
   readonly services: Services;
   readonly compute: Compute;
   readonly packageDirectory: string;

@@ -8,7 +8,7 @@ const LONGEST_START_MS = 60_000;
 const ANSWER_WITHIN_MS = 2_000;
 
 /** Two clouds on one directory would ruin each other's tables. */
-export interface DirectoryLock {
+interface DirectoryLock {
   /** Lets others ask the holder whether it still lives. */
   announce(endpoint: string): Promise<void>;
   release(): Promise<void>;

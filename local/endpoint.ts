@@ -13,7 +13,7 @@ import type { S3 } from './s3/s3.ts';
 import { serveS3 } from './s3/s3-protocol.ts';
 import type { Caller, Service } from './service.ts';
 
-export interface EndpointOptions {
+interface EndpointOptions {
   /** On 127.0.0.1; 0 takes any free one. */
   readonly port: number;
   /** All that speak one of AWS's RPC protocols. */

@@ -1,10 +1,10 @@
 /** A fault in force. `hits` counts what it has met; `end` lifts it. */
-export interface Fault {
+interface Fault {
   readonly hits: () => number;
   end(): void;
 }
 
-export type Predicate<T> = (subject: T) => boolean;
+type Predicate<T> = (subject: T) => boolean;
 
 interface Entry<T, V> {
   readonly matches: Predicate<T>;
@@ -17,7 +17,7 @@ interface Entry<T, V> {
  * Faults of one kind that are in force now. The first one that matches and has uses left applies; a fault put in
  * force without a count stays until it is lifted.
  */
-export class FaultList<T, V> {
+class FaultList<T, V> {
   readonly #entries: Entry<T, V>[] = [];
 
   add(matches: Predicate<T>, value: V, count = Number.POSITIVE_INFINITY): Fault {
@@ -52,14 +52,14 @@ export type EventFault =
   | { readonly kind: 'hold'; readonly held: (() => void)[] };
 
 /** One event about to be given to one target of one rule. */
-export interface Delivery {
+interface Delivery {
   readonly event: Readonly<Record<string, unknown>>;
   readonly ruleName: string;
   readonly targetArn: string;
 }
 
 /** One request at the endpoint, before any service has seen it. */
-export interface ServiceCall {
+interface ServiceCall {
   /** As in the credential scope: `dynamodb`, `events`, ... */
   readonly service: string;
   /** As in `X-Amz-Target` or the `Action` of the query; '' where the protocol names it in the path. */
@@ -75,13 +75,13 @@ export type ServiceFault =
   /** Real ms. */
   | { readonly kind: 'delay'; readonly delayMs: number };
 
-export interface Invocation {
+interface Invocation {
   readonly functionName: string;
   readonly event: unknown;
 }
 
 /** `crash`: the process dies in the middle. `throttle`: TooManyRequestsException before it starts. */
-export type InvocationFault = { readonly kind: 'crash' | 'throttle' };
+type InvocationFault = { readonly kind: 'crash' | 'throttle' };
 
 /** Everything that tests may break in the local cloud, but for the machines themselves (see `ComputeFaults`). */
 export class Faults {

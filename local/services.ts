@@ -15,7 +15,7 @@ import { S3 } from './s3/s3.ts';
 import { ACCOUNT_ID, type CloudClock, type Service } from './service.ts';
 import { Sqs, sqsService } from './sqs/sqs.ts';
 
-export interface ServicesOptions {
+interface ServicesOptions {
   readonly clock: CloudClock;
   readonly region: string;
   readonly directory: string;

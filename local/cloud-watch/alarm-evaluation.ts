@@ -1,7 +1,7 @@
 export type AlarmState = 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
 export type MissingDataTreatment = 'missing' | 'ignore' | 'breaching' | 'notBreaching';
 
-export interface EvaluationRule {
+interface EvaluationRule {
   readonly isBreaching: (value: number) => boolean;
   readonly evaluationPeriods: number;
   readonly datapointsToAlarm: number;

@@ -4,7 +4,7 @@ import { type AlarmState, EXTRA_PERIODS, evaluateAlarm } from './alarm-evaluatio
 import { alarmActionPayload, type StateRecord, stateChangeEvent } from './alarm-event.ts';
 import { MetricStore, type Sample, statisticOf } from './metric-store.ts';
 
-export interface CloudWatchOptions {
+interface CloudWatchOptions {
   readonly clock: CloudClock;
   readonly emit: Emit;
   readonly region: string;

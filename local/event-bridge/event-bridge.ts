@@ -6,7 +6,7 @@ import { type BusEvent, eventTime } from './event.ts';
 import { compilePattern, type EventMatcher } from './pattern.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
-export interface EventBridgeOptions {
+interface EventBridgeOptions {
   readonly clock: CloudClock;
   readonly faults: Faults;
   readonly region: string;
@@ -14,7 +14,7 @@ export interface EventBridgeOptions {
   readonly bury: DeliveryOptions['bury'];
 }
 
-export interface RuleInput {
+interface RuleInput {
   readonly name: string;
   readonly busName: string;
   readonly description: string | undefined;

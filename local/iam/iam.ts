@@ -1,6 +1,6 @@
 import { ACCOUNT_ID } from '../service.ts';
 
-export interface Role {
+interface Role {
   readonly roleName: string;
   readonly arn: string;
   readonly assumeRolePolicyDocument: unknown;

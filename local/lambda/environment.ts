@@ -13,7 +13,7 @@ export type Outcome =
   | { readonly kind: 'returned'; readonly payload: string }
   | { readonly kind: 'threw' | 'crashed'; readonly error: FunctionError };
 
-export interface EnvironmentOptions {
+interface EnvironmentOptions {
   readonly codeDirectory: string;
   readonly handler: string;
   readonly environment: Readonly<Record<string, string>>;

@@ -4,7 +4,7 @@ import type { Outcome } from './environment.ts';
 import { type FunctionOptions, LambdaFunction } from './function.ts';
 
 /** How asynchronous invocations of one function are retried and where they end. */
-export interface AsyncConfiguration {
+interface AsyncConfiguration {
   /** 0 to 2; Lambda's default is 2. */
   readonly maximumRetryAttempts: number;
   /** Cloud ms; Lambda's default is six hours. */
@@ -16,13 +16,13 @@ export interface AsyncConfiguration {
 }
 
 /** `AWS::Lambda::Permission`: who besides this account's own principals may invoke. */
-export interface Permission {
+interface Permission {
   readonly functionName: string;
   readonly principal: string;
   readonly sourceArn: string | undefined;
 }
 
-export interface LambdaOptions {
+interface LambdaOptions {
   readonly clock: CloudClock;
   /** Sends to a queue, a bus or a function by ARN. */
   readonly sendTo: (arn: string, body: string, attributes: Readonly<Record<string, string>>) => void;

@@ -29,7 +29,7 @@ function objectHeaders(object: StoredObject): Record<string, string> {
  * SDKs send uploads in `aws-chunked` encoding when they sign a trailing checksum: each chunk is its size in hex, an
  * optional signature, the bytes; a size of 0 ends it and trailers follow.
  */
-export function decodeBody({ headers, body }: HttpRequest): Uint8Array {
+function decodeBody({ headers, body }: HttpRequest): Uint8Array {
   const isChunked = String(headers['content-encoding'] ?? '').includes('aws-chunked');
   const isStreaming = String(headers['x-amz-content-sha256'] ?? '').startsWith('STREAMING-');
   if (!isChunked && !isStreaming) return body;

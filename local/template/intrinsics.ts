@@ -11,7 +11,7 @@ export interface Scope {
 }
 
 /** `AWS::NoValue`: the property or list entry that evaluates to it does not exist. */
-export const NO_VALUE: unique symbol = Symbol('AWS::NoValue');
+const NO_VALUE: unique symbol = Symbol('AWS::NoValue');
 
 type Intrinsic = (argument: unknown, scope: Scope) => unknown;
 

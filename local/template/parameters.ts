@@ -2,7 +2,7 @@ import { type ParameterDefinition, type Template, TemplateError } from './templa
 
 export type ParameterValues = Readonly<Record<string, string | number>>;
 /** What `Ref` yields: text, or a list for the list types. */
-export type ResolvedParameters = Readonly<Record<string, string | readonly string[]>>;
+type ResolvedParameters = Readonly<Record<string, string | readonly string[]>>;
 
 /** Stands for whatever AWS's public parameter store would say: the local cloud boots no machine image. */
 const STUB_PARAMETER = 'ami-00000000000000000';

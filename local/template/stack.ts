@@ -5,7 +5,7 @@ import { type ParameterValues, resolveParameters } from './parameters.ts';
 import type { CreatedResource, ResourceHandlers } from './resource-handler.ts';
 import { type Template, TemplateError } from './template.ts';
 
-export interface StackOptions {
+interface StackOptions {
   readonly template: Template;
   readonly parameters: ParameterValues;
   readonly stackName: string;

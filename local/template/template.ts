@@ -32,7 +32,6 @@ const templateSchema = z.looseObject({
 });
 
 export type Template = z.infer<typeof templateSchema>;
-export type TemplateResource = z.infer<typeof resourceSchema>;
 export type ParameterDefinition = z.infer<typeof parameterSchema>;
 
 /** What is wrong with a template or with the values given to it, said so that its author can mend it. */

@@ -14,7 +14,7 @@ import {
 } from '../resource-handler.ts';
 import { read, text, wholeNumber } from './properties.ts';
 
-export interface LambdaResourceOptions {
+interface LambdaResourceOptions {
   readonly lambda: Lambda;
   readonly faults: Faults;
   readonly logs: Logs;
