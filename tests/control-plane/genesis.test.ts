@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { claimPlace } from '../../domain/assignment.ts';
+import { activateRing } from '../../domain/genesis.ts';
+import { memberKey, parseMember, transition } from '../../domain/member-record.ts';
+import { metaKey, parseMeta } from '../../domain/ring-meta.ts';
+import type { ItemStore } from '../../domain/table-writes.ts';
+import { NODE_PREFIX, POSITION_PREFIX, ringPartition } from '../../domain/table-writes.ts';
+import { timing } from '../../domain/timing.ts';
+import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
+import { newStage, startTable, type TestTable } from './member-table.ts';
+
+let table: TestTable;
+beforeAll(async () => {
+  table = await startTable();
+});
+afterAll(() => table.stop());
+
+class Crash extends Error {}
+
+/** A store whose calls wait for the scheduler, and whose user dies at its n-th write. */
+function hesitant(
+  store: ItemStore,
+  scheduler: fc.Scheduler,
+  dieAtWrite = Number.POSITIVE_INFINITY,
+): ItemStore {
+  let writes = 0;
+  return {
+    get: (key) => scheduler.schedule(Promise.resolve(), 'get').then(() => store.get(key)),
+    list: (pk, prefix) => scheduler.schedule(Promise.resolve(), 'list').then(() => store.list(pk, prefix)),
+    async write(write) {
+      await scheduler.schedule(Promise.resolve(), 'write');
+      writes += 1;
+      if (writes === dieAtWrite) throw new Crash('before the write');
+      const outcome = await store.write(write);
+      if (writes === dieAtWrite - 0.5) throw new Crash('after the write');
+      return outcome;
+    },
+  };
+}
+
+class Stage {
+  readonly name = newStage();
+  readonly store: ItemStore;
+  nowMs = 1_000_000;
+  private rings = 0;
+
+  constructor(store: ItemStore) {
+    this.store = store;
+  }
+
+  claim(instanceId: string, store: ItemStore = this.store) {
+    return claimPlace({
+      store,
+      stage: this.name,
+      timing: timing(1),
+      now: () => this.nowMs,
+      newRingId: () => {
+        this.rings += 1;
+        return `ring-${this.rings}`;
+      },
+      instance: { instanceId, privateIp: '127.25.0.1', publicIp: '127.25.0.1', availabilityZone: 'a' },
+      source: 'chordfs.control',
+      cause: 'test',
+      correlationId: instanceId,
+    });
+  }
+
+  async meta() {
+    return parseMeta(await this.store.get(metaKey(this.name)));
+  }
+
+  async members() {
+    const items = await this.store.list(ringPartition(this.name), NODE_PREFIX);
+    return items.flatMap((item) => parseMember(item) ?? []);
+  }
+
+  positions() {
+    return this.store.list(ringPartition(this.name), POSITION_PREFIX);
+  }
+
+  /** What the creator's node does once its ring of one runs. False: it was fenced. */
+  async activate(
+    instanceId: string,
+    claimed: { readonly ringId: string; readonly epoch: number },
+  ): Promise<boolean> {
+    const { ringId, epoch } = claimed;
+    const isFirst = await this.store.write(
+      activateRing({
+        stage: this.name,
+        instanceId,
+        ringId,
+        epoch,
+        event: {
+          id: `created-${epoch}`,
+          source: 'chordfs.node',
+          detailType: 'Ring Created',
+          atMs: this.nowMs,
+          detail: { stage: this.name, ringId, epoch, cause: '', correlationId: '', before: {}, after: {} },
+        },
+      }),
+    );
+    if (!isFirst) return false;
+    for (const to of ['JOINING', 'ACTIVE'] as const) {
+      await this.store.write(transition({ stage: this.name, instanceId, to, nowMs: this.nowMs }));
+    }
+    return true;
+  }
+}
+
+const open = () => new Stage(dynamodbItemStore(table.client, table.tableName));
+
+test('of five instances that launch at once, in any interleaving, exactly one is the creator', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+      const stage = open();
+      const ids = ['i-1', 'i-2', 'i-3', 'i-4', 'i-5'];
+      const claims = ids.map((id) => stage.claim(id, hesitant(stage.store, scheduler)));
+      const settled = Promise.all(claims);
+      await scheduler.waitFor(settled);
+      const results = await settled;
+
+      const creators = results.filter((result) => result.kind === 'assigned' && result.role === 'creator');
+      expect(creators).toHaveLength(1);
+      expect(results.filter(({ kind }) => kind === 'wait')).toHaveLength(4);
+      expect((await stage.meta()).epoch).toBe(1);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('however the creators die, one ring forms in the end, and everybody else joins it', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(
+        fc.integer({ min: 1, max: 10 }).map((n) => n / 2 + 0.5),
+        { minLength: 5, maxLength: 5 },
+      ),
+      async (scheduler, deaths) => {
+        const stage = open();
+        const ids = ['i-1', 'i-2', 'i-3', 'i-4', 'i-5'];
+        const first = ids.map((id, index) =>
+          stage.claim(id, hesitant(stage.store, scheduler, deaths[index])).catch((error: unknown) => {
+            if (!(error instanceof Crash)) throw error;
+          }),
+        );
+        const settled = Promise.all(first);
+        await scheduler.waitFor(settled);
+        // Whoever held the genesis is silent for longer than its lease; then all ask again.
+        stage.nowMs += timing(1).creatorLeaseMs + 1;
+        const survivors = ids.slice(1);
+        for (let round = 0; round < 3; round++) {
+          for (const id of survivors) {
+            const result = await stage.claim(id);
+            if (result.kind === 'assigned' && result.role === 'creator') await stage.activate(id, result);
+          }
+        }
+
+        const meta = await stage.meta();
+        const members = (await stage.members()).filter(({ instanceId }) => survivors.includes(instanceId));
+        expect(meta.status).toBe('ACTIVE');
+        expect(members.filter(({ state }) => state === 'ACTIVE')).toHaveLength(1);
+        expect(members.every(({ ringId, epoch }) => ringId === meta.ringId && epoch === meta.epoch)).toBe(
+          true,
+        );
+        const placed = members.map(({ position }) => position);
+        expect(new Set(placed).size).toBe(survivors.length);
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+test('a creator that oversleeps its lease can no longer activate', async () => {
+  const stage = open();
+  const slow = await stage.claim('i-slow');
+  stage.nowMs += timing(1).creatorLeaseMs + 1;
+  const fast = await stage.claim('i-fast');
+  if (slow.kind !== 'assigned' || fast.kind !== 'assigned') throw new Error('both were creators in turn');
+
+  expect(fast.epoch).toBe(slow.epoch + 1);
+  expect(await stage.activate('i-slow', slow)).toBe(false);
+  expect(await stage.activate('i-fast', fast)).toBe(true);
+  const again = await stage.claim('i-slow');
+  expect(again).toMatchObject({ kind: 'assigned', role: 'joiner', ringId: fast.ringId });
+});
+
+test('a repeated claim answers the same place and writes nothing', async () => {
+  const stage = open();
+  const first = await stage.claim('i-1');
+  const before = await stage.members();
+
+  expect(await stage.claim('i-1')).toEqual(first);
+  expect(await stage.members()).toEqual(before);
+});
+
+test('twenty joiners that ask at once get twenty places, no two in one arc', async () => {
+  const stage = open();
+  const creator = await stage.claim('i-0');
+  if (creator.kind !== 'assigned') throw new Error('no creator');
+  await stage.activate('i-0', creator);
+
+  // Conflicts are settled by trying again, so as many as the tries allow ask in the same moment.
+  const ids = Array.from({ length: 20 }, (_, index) => `i-${index + 1}`);
+  for (const group of [ids.slice(0, 5), ids.slice(5, 10), ids.slice(10, 15), ids.slice(15)]) {
+    await Promise.all(group.map((id) => stage.claim(id)));
+  }
+
+  const positions = (await stage.members()).map(({ position }) => Number(position)).sort((a, b) => a - b);
+  expect(new Set(positions).size).toBe(21);
+  const arcs = positions.map((id, index) => (id - (positions.at(index - 1) ?? 0)) >>> 0);
+  expect(Math.max(...arcs) / Math.min(...arcs)).toBeLessThanOrEqual(2.01);
+  expect(await stage.positions()).toHaveLength(21);
+});
+
+test('when no member is left, the next instance founds a new ring, and no stale row can be a seed', async () => {
+  const stage = open();
+  const first = await stage.claim('i-1');
+  if (first.kind !== 'assigned') throw new Error('no creator');
+  await stage.activate('i-1', first);
+  for (const to of ['LEAVING', 'GONE'] as const) {
+    await stage.store.write(transition({ stage: stage.name, instanceId: 'i-1', to, nowMs: stage.nowMs }));
+  }
+
+  const second = await stage.claim('i-2');
+
+  expect(second).toMatchObject({ kind: 'assigned', role: 'creator', epoch: first.epoch + 1 });
+  expect(second.kind === 'assigned' && second.ringId).not.toBe(first.ringId);
+});
+
+test('a tombstone is never revived', async () => {
+  const stage = open();
+  await stage.claim('i-1');
+  await stage.store.write(
+    transition({ stage: stage.name, instanceId: 'i-1', to: 'FAILED', nowMs: stage.nowMs }),
+  );
+
+  expect(await stage.claim('i-1')).toEqual({ kind: 'refused', state: 'FAILED' });
+  const row = await stage.store.get(memberKey(stage.name, 'i-1'));
+  expect(row?.['state']).toBe('FAILED');
+});
