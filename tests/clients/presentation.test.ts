@@ -56,9 +56,7 @@ test('a shell reads every word back as it was', () => {
 
 test('what to try names absolute paths, since the other terminal may be anywhere', () => {
   const [, upload] = whatToTry(cloud, nodes, '/srv/my files');
-  expect(upload).toBe(
-    "  python3 '/srv/my files/clients/upload.py' '/srv/my files/README.md' 127.0.0.11",
-  );
+  expect(upload).toBe("  python3 '/srv/my files/clients/upload.py' '/srv/my files/README.md' 127.0.0.11");
   expect(whatToTry(cloud, [], '/x')).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { descendantsOf } from '../../clients/up/descendants.ts';
 import { download, upload } from './node-client.ts';
@@ -90,6 +91,19 @@ function isAlive(pid: number): boolean {
 function processesOf({ child }: Command): number[] {
   return child.pid === undefined ? [] : [child.pid, ...descendantsOf(child.pid)];
 }
+
+describe('chordfs up', () => {
+  test('prints an upload and a download command that work when pasted', { timeout: 120_000 }, async () => {
+    const command = start([]);
+    await until('the scaling log', () => command.lines.includes('Scaling log:'), 90_000);
+    const pasted = command.lines.filter((line) => line.includes('/clients/'));
+    expect(pasted).toHaveLength(2);
+    for (const line of pasted) {
+      const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd: folder, timeout: 30_000 });
+      expect(stdout).toMatch(/^Hash of README\.md is \d+\n(Upload|Download)ing file (to|from) http:/);
+    }
+  });
+});
 
 describe('chordfs up --json', () => {
   test('a second start in the same --dir finds the files of the first', { timeout: 180_000 }, async () => {
