@@ -26,6 +26,8 @@ export interface MovementHooks {
   readonly missed: (member: RingMember) => void;
   /** Another member says that this node missed a write. */
   readonly nudged: () => void;
+  /** A record of this name was stored here. */
+  readonly recordStored: (name: string) => void;
 }
 
 export interface DataPlaneOptions {
@@ -91,6 +93,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     cache,
     isSynced,
     onNudge: movement.nudged,
+    onRecord: movement.recordStored,
   });
 
   const readLimits = { ...READ_LIMITS, ...options.readLimits };

@@ -22,6 +22,8 @@ export interface PeerServiceOptions {
   readonly cache: SmallFileCache;
   readonly isSynced: (key: Identifier) => boolean;
   readonly onNudge: () => void;
+  /** A record of this name was stored here, whichever version is the newest now. */
+  readonly onRecord: (name: string) => void;
 }
 
 const POLL_MS = 20;
@@ -54,6 +56,7 @@ function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOpera
     },
     'put-record': async ({ record, withChunk }, { payload }) => {
       const stored = await putRecord(store, record, withChunk ? payload : undefined);
+      options.onRecord(record.name);
       return { reply: { version: stored.version, uploadId: stored.uploadId } };
     },
     commit: async (request, { payload, signal }) => ({

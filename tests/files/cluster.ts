@@ -35,7 +35,12 @@ export async function plainCluster(count: number, storeOf: (i: number) => Store 
     const member = testMember(`n${i}`, Math.floor(((i + 1) * 2 ** 32) / count) - 1);
     const ring = control.ring(member);
     const store = storeOf(i);
-    const movement = { isSynced: () => true, missed: () => undefined, nudged: () => undefined };
+    const movement = {
+      isSynced: () => true,
+      missed: () => undefined,
+      nudged: () => undefined,
+      recordStored: () => undefined,
+    };
     const plane = createDataPlane({ ring, store, peers: network.peersOf(member.instanceId), movement });
     network.handlers.set(member.instanceId, plane.handlers);
     nodes.push({ member, store, ring, plane });

@@ -1,0 +1,272 @@
+import { ChordfsError } from '../../domain/errors.ts';
+import { type Identifier, inArc } from '../../domain/identifier.ts';
+import type { MemberPhase } from '../../domain/member.ts';
+import { type RingMember, replicasOf } from '../../domain/replica-placement.ts';
+import type { DataPlane } from '../files/data-plane.ts';
+import { pause } from '../files/deadline.ts';
+import { Slots } from '../files/slots.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Arc, Store } from '../store/store.ts';
+import { ArcSync } from './arc-sync.ts';
+import { type HeldArc, heldArcs, SyncedArcs } from './arcs.ts';
+import { Exposure } from './exposure.ts';
+import { GARBAGE_LIMITS, Garbage, type GarbageLimits } from './garbage.ts';
+import { HandOver } from './hand-over.ts';
+import { MOVEMENT_TIMINGS, type Movement, type MovementTimings } from './movement.ts';
+import { MovementLoop } from './movement-loop.ts';
+import { Nudges } from './nudges.ts';
+import { Pacer } from './pacer.ts';
+import { ProgressMeter } from './progress.ts';
+import { Repair } from './repair.ts';
+import { Transfer } from './transfer.ts';
+
+export interface CreateMovementOptions {
+  readonly ring: Ring;
+  readonly store: Store;
+  readonly plane: Pick<DataPlane, 'calls' | 'placement' | 'tracker'>;
+  readonly timings?: Partial<MovementTimings>;
+  readonly garbageLimits?: Partial<GarbageLimits>;
+  /** Told of errors that are bugs; the work they interrupted is tried again. */
+  readonly onBug: (error: unknown) => void;
+}
+
+const RETRY_MS = 100;
+const SEES_WAIT_MS = 3_000;
+const PARALLEL_CALLS = 32;
+/** A joiner compares again while comparisons still find something; under steady writes they always may. */
+const MAX_FINAL_PASSES = 3;
+/** How long those who come after may make no progress of their own before a leaver pushes. */
+const PULL_PATIENCE_MS = 750;
+
+export function createMovement(options: CreateMovementOptions): Movement {
+  return new NodeMovement(options);
+}
+
+class NodeMovement implements Movement {
+  readonly #options: CreateMovementOptions;
+  readonly #controller = new AbortController();
+  readonly #synced = new SyncedArcs();
+  readonly #progress = new ProgressMeter(() => performance.now());
+  readonly #arcSync: ArcSync;
+  readonly #handOver: HandOver;
+  readonly #garbage: Garbage;
+  readonly #exposure: Exposure;
+  readonly #nudges: Nudges;
+  readonly #loop: MovementLoop;
+  readonly #timings: MovementTimings;
+  #running: Promise<unknown> = Promise.resolve();
+  #stopListening: () => void = () => undefined;
+
+  constructor(options: CreateMovementOptions) {
+    this.#options = options;
+    const { ring, store, plane, onBug } = options;
+    const { calls, placement, tracker } = plane;
+    const { signal } = this.#controller;
+    const progress = this.#progress;
+    this.#timings = { ...MOVEMENT_TIMINGS, ...options.timings };
+    this.#exposure = new Exposure({ ring, store, onBug });
+    const pacer = new Pacer(() => tracker.clientLoad);
+    const onRecord = (name: string) => this.#exposure.recordChanged(name);
+    const transfer = new Transfer({ store, calls, pacer, progress, onRecord });
+    this.#arcSync = new ArcSync({ store, transfer, progress });
+    this.#handOver = new HandOver({ store, transfer, progress });
+    const limits = { ...GARBAGE_LIMITS, ...options.garbageLimits };
+    this.#garbage = new Garbage({ ring, store, calls, placement, limits, wallClock: Date.now });
+    this.#nudges = new Nudges({ ring, calls, signal });
+    new Repair({ store, calls, placement, transfer, signal, onUnrepaired: () => this.#loop.wake() });
+    this.#loop = new MovementLoop({
+      ...{ ring, store, progress, signal, onBug, arcSync: this.#arcSync, handOver: this.#handOver },
+      ...{ synced: this.#synced, timings: this.#timings, now: () => performance.now() },
+      onPass: (held) =>
+        this.#exposure.ownArcsChanged(held.filter((each) => this.#isOwn(each)).map(({ arc }) => arc)),
+    });
+    // Registered before the ring can ask: an arc must never be taken over without the check.
+    ring.beforeTakeOver((arc, checkSignal) => this.#checkTakeOver(arc, checkSignal));
+  }
+
+  start(): void {
+    const { ring } = this.#options;
+    this.#stopListening = ring.onChange((snapshot) => this.#loop.ringChanged(snapshot));
+    this.#loop.ringChanged(ring.snapshot());
+    this.#running = Promise.all([this.#loop.run(), this.#collectPeriodically()]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopListening();
+    this.#controller.abort(new ChordfsError('NODE_DRAINING', { reason: 'movement stopped' }));
+    await this.#running;
+  }
+
+  async whenSynced(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const snapshot = this.#options.ring.snapshot();
+      const held = heldArcs(snapshot);
+      if (held.length > 0 && held.every(({ arc }) => this.#synced.covers(arc))) return;
+      await pause(RETRY_MS, signal);
+    }
+  }
+
+  async syncAsJoiner(signal: AbortSignal): Promise<void> {
+    await this.#seenByAll('joining', signal);
+    for (let round = 0; round < MAX_FINAL_PASSES; round++) {
+      const movedAnything = await this.#loop.completePass(signal);
+      if (!movedAnything) break;
+    }
+    await this.#options.ring.enter('active', { signal });
+  }
+
+  async drain(signal: AbortSignal): Promise<void> {
+    const { ring } = this.#options;
+    if (ring.snapshot().self.phase === 'active') await ring.enter('draining', { signal });
+    await this.#seenByAll('draining', signal);
+    for (;;) {
+      try {
+        await this.#handOverAll(signal);
+        break;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ChordfsError)) throw error;
+      }
+      await pause(RETRY_MS, signal);
+    }
+    await ring.enter('left', { signal });
+  }
+
+  progress() {
+    return this.#progress.read();
+  }
+
+  async collectGarbage(signal: AbortSignal): Promise<number> {
+    const { ring } = this.#options;
+    let removedCount = 0;
+    for (const each of heldArcs(ring.snapshot())) {
+      if (this.#isOwn(each) && ring.owns(each.arc.to))
+        removedCount += await this.#garbage.collect(each.arc, signal);
+    }
+    return removedCount;
+  }
+
+  #isOwn({ current: [owner] }: HeldArc): boolean {
+    return owner !== undefined && this.#options.plane.calls.isSelf(owner);
+  }
+
+  isSynced(key: Identifier): boolean {
+    return this.#synced.includes(key);
+  }
+
+  missed(member: RingMember): void {
+    this.#nudges.add(member);
+  }
+
+  nudged(): void {
+    this.#loop.wake();
+  }
+
+  recordStored(name: string): void {
+    this.#exposure.recordChanged(name);
+  }
+
+  /** Every other member sees this node in the phase, and no write placed before that is still under way. */
+  async #seenByAll(phase: MemberPhase, signal: AbortSignal): Promise<void> {
+    const { ring, plane } = this.#options;
+    const { instanceId, incarnation } = ring.snapshot().self;
+    const confirmed = new Set<string>();
+    const request = { instanceId, incarnation, phase, waitMs: SEES_WAIT_MS };
+    for (;;) {
+      const asked = ring
+        .snapshot()
+        .members.filter((member) => !plane.calls.isSelf(member) && !confirmed.has(member.instanceId));
+      if (asked.length === 0 && ring.snapshot().self.phase === phase) break;
+      const slots = new Slots(PARALLEL_CALLS);
+      const ask = async (member: RingMember) => {
+        const callOptions = { signal, timeoutMs: 3 * SEES_WAIT_MS };
+        const { reply } = await plane.calls.call(member, 'sees', request, callOptions);
+        if (reply.seen) confirmed.add(member.instanceId);
+      };
+      await Promise.all(asked.map((member) => slots.run(signal, () => ask(member)).catch(ignoreOperating)));
+      signal.throwIfAborted();
+      if (asked.some((member) => !confirmed.has(member.instanceId))) await pause(RETRY_MS, signal);
+    }
+    // This node receives uploads too: its own writes under the old view must have ended as well.
+    await plane.tracker.writesBeforeNow();
+  }
+
+  /** @throws ChordfsError when something could not be confirmed yet. */
+  async #handOverAll(signal: AbortSignal): Promise<void> {
+    const { ring, plane } = this.#options;
+    const { version } = ring.snapshot();
+    for (const { arc, next } of heldArcs(ring.snapshot())) {
+      const targets = next.filter((member) => !plane.calls.isSelf(member));
+      await this.#letThemPull(arc, targets, signal);
+      await this.#handOver.confirm({ arc, targets, urgency: 'urgent', signal });
+    }
+    // Whoever joined or died meanwhile changed who must hold what.
+    if (ring.snapshot().version !== version)
+      throw new ChordfsError('NODE_NOT_READY', { reason: 'the ring changed' });
+  }
+
+  /** Those who come after pull by themselves; pushing at the same time would move everything twice. */
+  async #letThemPull(arc: Arc, targets: readonly RingMember[], signal: AbortSignal): Promise<void> {
+    const { plane, store } = this.#options;
+    let before = '';
+    let sameSinceMs = performance.now();
+    for (;;) {
+      const held = await Promise.all(
+        targets.map(async (member) => {
+          const callOptions = { signal, timeoutMs: SEES_WAIT_MS };
+          const { reply } = await plane.calls.call(
+            member,
+            'digests',
+            { kind: 'chunks', arcs: [arc] },
+            callOptions,
+          );
+          return reply.digests[0]?.hash ?? '';
+        }),
+      );
+      const own = store.digestChunks(arc).hash;
+      if (held.every((hash) => hash === own)) return;
+      if (held.join() !== before) sameSinceMs = performance.now();
+      before = held.join();
+      if (performance.now() - sameSinceMs > PULL_PATIENCE_MS) return;
+      await pause(RETRY_MS, signal);
+    }
+  }
+
+  /** Before this node speaks for a dead member's arc: it must know what the arc's other replicas know. */
+  async #checkTakeOver(arc: Arc, signal: AbortSignal): Promise<void> {
+    const { ring, plane } = this.#options;
+    for (;;) {
+      // The dead may still be in the view: they are the members that lie in the arc they leave.
+      const alive = ring
+        .snapshot()
+        .members.filter((member) => plane.calls.isSelf(member) || !inArc(member.id, arc.from, arc.to));
+      const members = replicasOf(arc.to, alive).current.filter((member) => !plane.calls.isSelf(member));
+      try {
+        await this.#arcSync.pullRecords({ arc, members, urgency: 'urgent', signal }, false);
+        this.#synced.mark(arc);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ChordfsError)) throw error;
+      }
+      await pause(RETRY_MS, signal);
+    }
+  }
+
+  async #collectPeriodically(): Promise<void> {
+    const { signal } = this.#controller;
+    while (!signal.aborted) {
+      await pause(this.#timings.garbageIntervalMs, signal).catch(() => undefined);
+      if (!signal.aborted)
+        await this.collectGarbage(signal).catch((error: unknown) => this.#reportBug(error));
+    }
+  }
+
+  #reportBug(error: unknown): void {
+    if (!(error instanceof ChordfsError)) this.#options.onBug(error);
+  }
+}
+
+function ignoreOperating(error: unknown): void {
+  if (!(error instanceof ChordfsError)) throw error;
+}
