@@ -1,0 +1,149 @@
+import { formatIdentifier, identifier } from '../../domain/identifier.ts';
+import {
+  type MemberRecord,
+  type MemberState,
+  memberKey,
+  parseMember,
+  usageAttribute,
+} from '../../domain/member-record.ts';
+import { metaKey, parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
+import type { EventSink, ScalingEvent } from '../../domain/scaling-log.ts';
+import {
+  type Attribute,
+  type ItemStore,
+  NODE_PREFIX,
+  ringPartition,
+  update,
+} from '../../domain/table-writes.ts';
+import { timing } from '../../domain/timing.ts';
+import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
+import type { Dependencies } from '../../functions/reconcile.ts';
+import { FakeGroup, FakeInstances } from './fake-group.ts';
+import { newStage, type TestTable } from './member-table.ts';
+
+/** The stage's bus: keeps what it accepted; away when told so. */
+export class FakeBus implements EventSink {
+  readonly events: ScalingEvent[] = [];
+  isAway = false;
+
+  async put(event: ScalingEvent): Promise<void> {
+    await Promise.resolve();
+    if (this.isAway) throw new Error('bus away');
+    this.events.push(event);
+  }
+
+  types(): string[] {
+    return this.events.map(({ detailType }) => detailType);
+  }
+}
+
+/** A stage of its own with the real table adapter, a clock that tests move, and fakes for the rest of AWS. */
+export class TestPlane {
+  readonly stage = newStage();
+  readonly store: ItemStore;
+  readonly bus = new FakeBus();
+  readonly group = new FakeGroup();
+  readonly instances = new FakeInstances();
+  readonly timing = timing(1);
+  isAlarming = false;
+  nowMs = Date.UTC(2026, 0, 1, 12);
+  private ringCount = 0;
+
+  constructor(table: TestTable) {
+    this.store = dynamodbItemStore(table.client, table.tableName);
+  }
+
+  dependencies(): Dependencies {
+    return {
+      stage: this.stage,
+      timing: this.timing,
+      store: this.store,
+      bus: this.bus,
+      group: this.group,
+      instances: this.instances,
+      alarm: { state: () => Promise.resolve({ isAlarming: this.isAlarming, sinceMs: 1 }) },
+      thresholdPercent: 70,
+      launchHook: 'launch',
+      terminateHook: 'terminate',
+      now: () => this.nowMs,
+      newRingId: () => {
+        this.ringCount += 1;
+        return `ring-${this.ringCount}`;
+      },
+      wait: () => Promise.resolve(),
+    };
+  }
+
+  async meta(): Promise<RingMeta> {
+    return parseMeta(await this.store.get(metaKey(this.stage)));
+  }
+
+  async member(instanceId: string): Promise<MemberRecord | undefined> {
+    const item = await this.store.get(memberKey(this.stage, instanceId));
+    return item === undefined ? undefined : parseMember(item);
+  }
+
+  async members(): Promise<readonly MemberRecord[]> {
+    const items = await this.store.list(ringPartition(this.stage), NODE_PREFIX);
+    return items.flatMap((item) => parseMember(item) ?? []);
+  }
+
+  /** Puts a ring `ring-0` of epoch 1 into the table. */
+  async putRing(set: Readonly<Record<string, Attribute>> = {}): Promise<void> {
+    await this.store.write(
+      update(
+        metaKey(this.stage),
+        { set: { status: 'ACTIVE', ringId: 'ring-0', epoch: 1, version: 1, creator: 'i-1', ...set } },
+        [{ attribute: 'never', is: 'absent' }],
+      ),
+    );
+  }
+
+  /** Puts a member into the table and its instance into the group. */
+  async putMember(
+    instanceId: string,
+    options: {
+      readonly state?: MemberState;
+      readonly lifecycleState?: string;
+      readonly usedPercent?: number;
+      readonly set?: Readonly<Record<string, Attribute>>;
+    } = {},
+  ): Promise<void> {
+    const { state = 'ACTIVE', lifecycleState = 'InService', usedPercent, set = {} } = options;
+    this.group.view.instances = [...this.group.view.instances, { instanceId, lifecycleState }];
+    const position = identifier(Number(instanceId.slice(2)) * 0x10000000);
+    const usage =
+      usedPercent === undefined
+        ? {}
+        : {
+            usage: usageAttribute({
+              usedBytes: usedPercent * 1000,
+              capacityBytes: 100_000,
+              fileCount: 1,
+              predecessorId: undefined,
+              successorId: undefined,
+              arcWeights: [{ upTo: position, bytes: usedPercent * 500 }],
+            }),
+          };
+    await this.store.write(
+      update(
+        memberKey(this.stage, instanceId),
+        {
+          set: {
+            state,
+            ringId: 'ring-0',
+            epoch: 1,
+            role: 'joiner',
+            position: formatIdentifier(position),
+            privateIp: '127.25.0.1',
+            stateMs: this.nowMs,
+            heartbeatMs: this.nowMs,
+            ...usage,
+            ...set,
+          },
+        },
+        [{ attribute: 'never', is: 'absent' }],
+      ),
+    );
+  }
+}
