@@ -17,7 +17,7 @@ interface DirectoryLock {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return pid !== process.pid;
+    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
@@ -50,7 +50,8 @@ async function isHeld(path: string, directory: string): Promise<boolean> {
   if (!parsed.success || !isAlive(parsed.data.pid)) return false;
   if (parsed.data.endpoint !== undefined) return answers(parsed.data.endpoint, directory);
   const { mtimeMs } = await stat(path);
-  return Date.now() - mtimeMs < LONGEST_START_MS;
+  // In a container the next start often has the very id that the crashed one had.
+  return parsed.data.pid !== process.pid && Date.now() - mtimeMs < LONGEST_START_MS;
 }
 
 /** @throws Error when another local cloud uses the directory. */
