@@ -1,0 +1,137 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TlsOptions } from './tls-options.ts';
+
+export interface ListenOptions {
+  /** Every address this node has; each gets a socket of its own. */
+  readonly addresses: readonly string[];
+  /** 0 takes any free port, of each address its own. */
+  readonly port: number;
+  readonly tls?: TlsOptions | undefined;
+  /** Whether the head of a request that asks before it sends its body would be let in. */
+  readonly mayContinue?: (request: IncomingMessage) => boolean;
+}
+
+export interface ListeningServer {
+  readonly endpoints: readonly { readonly address: string; readonly port: number }[];
+  /** Takes no new requests, lets those under way finish for up to `graceMs`, then cuts them. Safe to repeat. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Of all request headers together. Raised: a client can make every connection cost more. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/** For the whole head: a client that drips its headers is gone after this. */
+const HEADERS_TIMEOUT_MS = 20_000;
+/** Without a byte in either direction. Also what a client may take to think in the middle of an upload. */
+const IDLE_TIMEOUT_MS = 120_000;
+/** Longer than load balancers keep theirs, so that it is never the server that closes under a request. */
+const KEEP_ALIVE_MS = 75_000;
+/** Per address. A connection costs about 20 KB. */
+const MAX_CONNECTIONS = 4_096;
+
+/** @throws The system's error (EADDRINUSE, EADDRNOTAVAIL) when one address cannot be bound; none is bound then. */
+export async function listen(handler: RequestListener, options: ListenOptions): Promise<ListeningServer> {
+  const servers: Server[] = [];
+  try {
+    for (const address of options.addresses) {
+      const server = newServer(handler, options);
+      await bind(server, address, options.port);
+      servers.push(server);
+    }
+  } catch (error) {
+    await closeAll(servers, 0);
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  return {
+    endpoints: servers.map((server) => {
+      // A TCP server that listens has an address of this shape.
+      const { address, port } = server.address() as AddressInfo;
+      return { address, port };
+    }),
+    close: (graceMs) => {
+      closing ??= closeAll(servers, graceMs);
+      return closing;
+    },
+  };
+}
+
+function newServer(handler: RequestListener, { tls, mayContinue }: ListenOptions): Server {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // A large file on a slow line takes hours; what must not take long is silence.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 5_000,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...tls }, handler);
+  server.timeout = IDLE_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('clientError', answerBrokenRequest);
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // A client that will be refused is told so at once, instead of after it has sent its gigabytes.
+    if (mayContinue?.(request) ?? true) response.writeContinue();
+    else response.setHeader('Connection', 'close');
+    server.emit('request', request, response);
+  });
+  return server;
+}
+
+function bind(server: Server, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address, port, backlog: 1_024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+const BROKEN_REQUESTS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_INVALID_EOF_STATE: '400 Upload incomplete',
+  HPE_INVALID_METHOD: '501 Unsupported method',
+};
+
+/** What the parser could not read still gets an answer, where there is somebody to read it. */
+function answerBrokenRequest(error: Error, socket: Duplex): void {
+  const code = 'code' in error ? String(error.code) : '';
+  if (!socket.writable || code === 'ECONNRESET' || hasBegunToAnswer(socket)) {
+    socket.destroy();
+    return;
+  }
+  const status = BROKEN_REQUESTS[code] ?? '400 Bad request syntax';
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+/** A second status line in the middle of an answer would be taken for content. */
+function hasBegunToAnswer(socket: Duplex & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent ?? false;
+}
+
+async function closeAll(servers: readonly Server[], graceMs: number): Promise<void> {
+  await Promise.all(servers.map((server) => closeOne(server, graceMs)));
+}
+
+function closeOne(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

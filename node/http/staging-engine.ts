@@ -1,0 +1,58 @@
+import type { Readable } from 'node:stream';
+import type multer from '@koa/multer';
+import type { Files } from '../files/files.ts';
+import { contentTypeOf } from './content-type.ts';
+import { lastComponent } from './request-target.ts';
+import { UploadBody } from './upload-body.ts';
+
+/** The types leave out what a storage engine is there for. */
+type MulterFile = multer.File & { readonly stream: Readable };
+
+/**
+ * Multer's storage: streams each part to its replicas as it arrives. Nothing becomes visible here; the handler of the
+ * request commits what lies in `UploadBody.parts` once the form has proved to be whole.
+ */
+export class StagingEngine implements multer.StorageEngine {
+  readonly #files: Pick<Files, 'stage'>;
+  readonly #signals: WeakMap<object, AbortSignal>;
+
+  /** @param signals Of each body: when its client goes away. */
+  constructor(files: Pick<Files, 'stage'>, signals: WeakMap<object, AbortSignal>) {
+    this.#files = files;
+    this.#signals = signals;
+  }
+
+  _handleFile(
+    request: unknown,
+    file: MulterFile,
+    callback: (error?: unknown, info?: multer.File) => void,
+  ): void {
+    if (!(request instanceof UploadBody)) throw new Error('The engine stages nothing but upload bodies');
+    const name = lastComponent(file.originalname);
+    const signal = this.#signals.get(request) ?? AbortSignal.abort();
+    request.partBegan();
+    this.#stage(name, file, signal)
+      .then(
+        (staged) => {
+          request.parts.push({ name, staged });
+          callback(null, file);
+        },
+        (error: unknown) => {
+          // The parser waits until the part is consumed, and without it would never report the error.
+          file.stream.resume();
+          callback(error);
+        },
+      )
+      .finally(() => request.partEnded());
+  }
+
+  /** The handler aborts everything that was staged; there is no single file to remove. */
+  _removeFile(_request: unknown, _file: MulterFile, callback: (error: Error) => void): void {
+    // The types know only failure; without an argument it is success.
+    (callback as (error?: Error) => void)();
+  }
+
+  async #stage(name: string, { stream }: MulterFile, signal: AbortSignal) {
+    return await this.#files.stage(name, stream, { contentType: contentTypeOf(name, undefined), signal });
+  }
+}
