@@ -110,7 +110,7 @@ export const DEFAULT_CONFIG: ChordConfig = {
   probeCount: 2,
   probePauseMs: 100,
   indirectProbes: 3,
-  leaseMs: 1_500,
+  leaseMs: 2_000,
   grantRightMs: 10_000,
   leaseMarginMs: 100,
   registrySyncMs: 30_000,

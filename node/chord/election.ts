@@ -34,8 +34,11 @@ export function isConfirmed(turn: Turn, about: Member): boolean {
 /** How often the member table is asked while a silent member holds an arc: it may have been declared dead there. */
 const REGISTRY_PAUSE_MS = 5_000;
 
-/** Starts a round, unless one is open or the last one was just now. */
-export function seekConfirmation(turn: Turn, about: Member): void {
+/**
+ * Starts a round, unless one is open or the last one was just now. `isLast`: with that member gone we are alone, so
+ * only the member table can tell whether it was not us who were replaced.
+ */
+export function seekConfirmation(turn: Turn, about: Member, { isLast }: { readonly isLast: boolean }): void {
   const { node } = turn;
   const open = node.election;
   if (open !== undefined && sameLife(open.about, about) && turn.nowMs < open.retryAtMs) return;
@@ -46,7 +49,7 @@ export function seekConfirmation(turn: Turn, about: Member): void {
   );
   const needed = Math.floor(electors.length / 2) + 1;
   const round = freshId(turn);
-  const isPair = electors.length <= 2;
+  const isPair = isLast || electors.length <= 2;
   node.election = {
     about,
     round,

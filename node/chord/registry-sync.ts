@@ -6,7 +6,7 @@ import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { exchangeWith } from './exchange.ts';
 import { dropTombstones, findMember } from './member-table.ts';
-import { contact } from './stabilize.ts';
+import { contact, forgetDeadPredecessor } from './stabilize.ts';
 import { kick } from './timetable.ts';
 import { askRegistry, jittered, type Turn } from './turn.ts';
 import { hasVerdict } from './verdict.ts';
@@ -47,5 +47,6 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
     .filter((member) => isListed(member) && clockwiseDistance(node.self.id, member.id) < reach)
     .sort((a, b) => clockwiseDistance(node.self.id, a.id) - clockwiseDistance(node.self.id, b.id));
   if (closer[0] !== undefined) contact(turn, closer[0]);
+  else if (!node.config.memberTable && others.length === 0) forgetDeadPredecessor(turn);
   kick(turn);
 }

@@ -7,7 +7,7 @@
 import { inOpenArc } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { grantLease, grantorOf, leaseAnswered, leaseRequest } from './custody.ts';
+import { grantLease, grantorOf, isAlone, leaseAnswered, leaseRequest } from './custody.ts';
 import { exchangeWith } from './exchange.ts';
 import { findMember } from './member-table.ts';
 import type { Answer, Pointers, PointersAnswer, StabilizeRequest } from './message.ts';
@@ -30,6 +30,15 @@ export function stabilize(turn: Turn): void {
   renewLease(turn, successor);
   if (successor === undefined) {
     node.schedule = { ...node.schedule, periodMs: node.config.stabilizePeriodMs };
+    if (node.config.memberTable && isAlone(node)) forgetDeadPredecessor(turn);
+  }
+}
+
+/** The last one standing: nobody is left who could ever replace the predecessor, so its place is free again. */
+export function forgetDeadPredecessor({ node }: Turn): void {
+  const { pointers } = node;
+  if (pointers.predecessorIsDead && pointers.successorList.length === 0) {
+    node.pointers = { ...pointers, predecessor: undefined, predecessorIsDead: false };
   }
 }
 

@@ -29,7 +29,7 @@ export function considerTakeOver(turn: Turn): void {
     const { grantee, isHandingOver } = node.custody;
     if (grantee === undefined || !servesNow(node) || isHandingOver) return;
     // Votes are about one silence: once the member is heard again, they are void.
-    if (doubtOf(node, grantee).doubt !== 'silent') node.election = undefined;
+    if (doubtOf(node, grantee).doubt === 'none') node.election = undefined;
     if (turn.nowMs < mayTakeOverAt(turn, grantee)) return;
     takeOver(turn, grantee);
   }
@@ -53,9 +53,11 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   const { leaseMs, leaseMarginMs, corrections } = node.config;
   const { doubt, sinceMs } = doubtOf(node, grantee);
   const hearsayMs = grantee.isExact && grantee.arcFrom !== undefined ? 0 : leaseMs + leaseMarginMs;
+  if (doubt === 'none') return Number.POSITIVE_INFINITY;
+  if (turn.nowMs >= grantee.leaseUntilMs || doubt === 'refused') {
+    if (!mayBeLast(turn, grantee)) return Number.POSITIVE_INFINITY;
+  }
   switch (doubt) {
-    case 'none':
-      return Number.POSITIVE_INFINITY;
     case 'refused':
       return sinceMs + hearsayMs;
     case 'left':
@@ -63,9 +65,21 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
     case 'silent':
       if (!corrections.leases || !corrections.majorityTakeOver) return grantee.leaseUntilMs + hearsayMs;
       if (turn.nowMs < grantee.leaseUntilMs) return grantee.leaseUntilMs;
-      seekConfirmation(turn, grantee.member);
+      seekConfirmation(turn, grantee.member, { isLast: false });
       return isConfirmed(turn, grantee.member) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
   }
+}
+
+/**
+ * Whoever ends up alone answers to nobody, so it must be sure that it was not replaced itself while it was away: by
+ * a lease still valid, or by the member table's word.
+ */
+function mayBeLast(turn: Turn, grantee: Grantee): boolean {
+  const { node } = turn;
+  if (memberBefore(node, grantee) !== undefined || !node.config.registry) return true;
+  if (hasLease(node, turn.nowMs)) return true;
+  seekConfirmation(turn, grantee.member, { isLast: true });
+  return isConfirmed(turn, grantee.member);
 }
 
 /** When the clock alone may change the outcome of `considerTakeOver`. */

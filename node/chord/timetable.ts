@@ -1,4 +1,5 @@
 /** When the next stabilize is due: soon after a change, rarely when nothing happens. */
+import type { NodeState } from './node-state.ts';
 import { jittered, type Turn } from './turn.ts';
 
 /** Two stabilizes are at least this far apart, however many things happen: kicks must not feed on themselves. */
@@ -20,20 +21,26 @@ export function kick(turn: Turn): void {
 
 /** A round is over. `isQuiet`: it told nothing new. */
 export function roundEnded(turn: Turn, isQuiet: boolean): void {
-  const { schedule, config } = turn.node;
+  const { schedule } = turn.node;
   const quietRounds = isQuiet ? schedule.quietRounds + 1 : 0;
-  turn.node.schedule = {
-    ...schedule,
-    quietRounds,
-    periodMs: nextPeriod(schedule.periodMs, quietRounds, config),
-  };
+  turn.node.schedule = { ...schedule, quietRounds, periodMs: nextPeriod(turn.node, quietRounds) };
 }
 
-function nextPeriod(periodMs: number, quietRounds: number, config: Turn['node']['config']): number {
+/** Of two, each is the other's only grantor: with leases always fresh, the one left needs nobody's word to go on. */
+function longestPeriod({ config, table }: NodeState): number {
+  return table.serving.length === 2
+    ? Math.min(config.idlePeriodMs, 0.6 * config.leaseMs)
+    : config.idlePeriodMs;
+}
+
+function nextPeriod(node: NodeState, quietRounds: number): number {
+  const { config } = node;
+  const { periodMs } = node.schedule;
+  const longest = longestPeriod(node);
   if (quietRounds === 0) return config.eagerPeriodMs;
-  if (periodMs < config.stabilizePeriodMs) return config.stabilizePeriodMs;
-  if (quietRounds <= config.quietRounds) return periodMs;
-  return Math.min(periodMs * 1.5, config.idlePeriodMs);
+  if (periodMs < config.stabilizePeriodMs) return Math.min(config.stabilizePeriodMs, longest);
+  if (quietRounds <= config.quietRounds) return Math.min(periodMs, longest);
+  return Math.min(periodMs * 1.5, longest);
 }
 
 /** A round begins: when the next one will. */

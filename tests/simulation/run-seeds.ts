@@ -22,6 +22,7 @@ function runBatch({ from, count }: Batch): readonly ScenarioResult[] {
 async function runAll(from: number, count: number): Promise<readonly ScenarioResult[]> {
   const results: ScenarioResult[] = [];
   let next = from;
+  let printed = 0;
   const end = from + count;
   await Promise.all(
     Array.from(
@@ -41,7 +42,7 @@ async function runAll(from: number, count: number): Promise<readonly ScenarioRes
           worker.on('message', (batch: readonly ScenarioResult[]) => {
             results.push(...batch);
             for (const { seed, failure } of batch) {
-              if (failure !== undefined) print(`seed ${seed}: ${failure}`);
+              if (failure !== undefined && printed++ < FAILURES_PRINTED) print(`seed ${seed}: ${failure}`);
             }
             give();
           });
