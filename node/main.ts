@@ -1,4 +1,21 @@
-/** A placeholder until the parts of the node are put together: says that it runs, and stays up. */
-process.stdout.write(`${JSON.stringify({ level: 'info', message: 'node started', pid: process.pid })}\n`);
-const alive = setInterval(() => {}, 60_000);
-process.once('SIGTERM', () => clearInterval(alive));
+import { readNodeEnvironment, SettingError } from './environment.ts';
+import { describeError, jsonLog } from './log.ts';
+import { runNode } from './run-node.ts';
+
+/** The node's process: reads its environment, runs until it has left the ring or is told to stop. */
+const write = (line: string): void => {
+  process.stdout.write(line);
+};
+const log = jsonLog(write);
+
+const stopping = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(signal));
+
+try {
+  const environment = readNodeEnvironment(process.env);
+  await runNode({ environment, log, access: (line) => write(`${line}\n`), stop: stopping.signal });
+  process.exit(0);
+} catch (error) {
+  log('error', 'node ended', error instanceof SettingError ? { error: error.message } : describeError(error));
+  process.exit(1);
+}

@@ -1,0 +1,80 @@
+import type { Middleware } from 'koa';
+import { ChordfsError } from '../domain/errors.ts';
+import { HTTP_PORT } from '../domain/node-environment.ts';
+import type { Files } from './files/files.ts';
+import { createFileServer } from './http/file-server.ts';
+import { type ListeningServer, listen } from './http/listen.ts';
+import type { StatusReport } from './http/status-routes.ts';
+import { describeError, type Log } from './log.ts';
+
+/** What stands behind the HTTP surface at one time: nothing while the node boots, then one membership's data plane. */
+export interface Behind {
+  readonly files: Files;
+  readonly peerRouter: Middleware;
+}
+
+export interface FrontOptions {
+  readonly addresses: readonly string[];
+  readonly status: () => StatusReport;
+  readonly log: Log;
+  /** One access log line. */
+  readonly access: (line: string) => void;
+}
+
+/**
+ * The HTTP surface, open from the first moment of the process to its last, so that a probe or a client always gets an
+ * answer: until the node is in a ring, and after it has left, that answer is 503 with `Retry-After`.
+ */
+export class Front {
+  readonly #server: ListeningServer;
+  readonly #setBehind: (behind: Behind | undefined) => void;
+
+  static async open({ addresses, status, log, access }: FrontOptions): Promise<Front> {
+    let behind: Behind | undefined;
+    const files = (): Files => {
+      if (behind === undefined) throw new ChordfsError('NODE_NOT_READY');
+      return behind.files;
+    };
+    const app = createFileServer({
+      files: {
+        stage: async (...args) => await files().stage(...args),
+        open: async (...args) => await files().open(...args),
+        delete: async (...args) => await files().delete(...args),
+        list: async (...args) => await files().list(...args),
+        receipt: async (...args) => await files().receipt(...args),
+      },
+      options: {
+        log: access,
+        onBug: (error) => log('error', 'request failed by a bug', describeError(error)),
+      },
+      status,
+      peerRouter: async (ctx, next) => {
+        if (behind !== undefined) return await behind.peerRouter(ctx, next);
+        ctx.status = 503;
+        ctx.body = { error: 'NODE_NOT_READY' };
+      },
+    });
+    const handle = app.callback();
+    const server = await listen((request, response) => void handle(request, response), {
+      addresses,
+      port: HTTP_PORT,
+    });
+    return new Front(server, (next) => {
+      behind = next;
+    });
+  }
+
+  private constructor(server: ListeningServer, setBehind: (behind: Behind | undefined) => void) {
+    this.#server = server;
+    this.#setBehind = setBehind;
+  }
+
+  /** From now on requests are served by this; undefined: by nobody. Requests under way keep what they began with. */
+  serve(behind: Behind | undefined): void {
+    this.#setBehind(behind);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.#server.close(graceMs);
+  }
+}

@@ -1,0 +1,68 @@
+import type { NodeEnvironment } from './environment.ts';
+import { Front } from './front.ts';
+import type { StatusReport } from './http/status-routes.ts';
+import { describeError, type Log } from './log.ts';
+import { MemberLife } from './member-life.ts';
+import { createMembership } from './membership/create-membership.ts';
+import { DiskStore } from './store/disk-store.ts';
+
+export interface RunNodeOptions {
+  readonly environment: NodeEnvironment;
+  readonly log: Log;
+  readonly access: (line: string) => void;
+  /** Ends the node where it is: nothing is handed over, a later start resumes its place. */
+  readonly stop: AbortSignal;
+}
+
+/** Fast enough to see a volume of some GiB every hour, slow enough that clients do not notice. */
+const SCRUB = { bytesPerSecond: 8 * 1024 * 1024, pauseMs: 60_000 };
+/** For requests under way when the node stops. */
+const CLOSE_GRACE_MS = 1_500;
+
+/**
+ * The whole life of a node: boots, becomes a member, serves, and returns when it has left the ring or was stopped.
+ * @throws what makes going on impossible: the disk fails, the control plane has given this instance up, ...
+ */
+export async function runNode({ environment, log, access, stop }: RunNodeOptions): Promise<void> {
+  const crash = new AbortController();
+  const signal = AbortSignal.any([stop, crash.signal]);
+  const store = await DiskStore.open({
+    directory: environment.dataDirectory,
+    capacityBytes: environment.capacityBytes,
+    scrub: SCRUB,
+    // A disk that failed once is not trusted again: the process ends, and a restart reads what is really there.
+    onFailure: (error) => crash.abort(error),
+  });
+  const membership = createMembership({ ...environment, log });
+  let life: MemberLife | undefined;
+  const status = (): StatusReport => life?.status() ?? booting;
+  const front = await Front.open({ addresses: environment.listen, status, log, access });
+  try {
+    const identity = await membership.identify(signal);
+    log('info', 'node started', { ...identity, dataDirectory: environment.dataDirectory });
+    for (let outcome: 'left' | 'fenced' | undefined; outcome !== 'left'; ) {
+      life = new MemberLife({ environment, log, store, membership, identity, front, signal });
+      outcome = await life.run();
+      if (outcome === 'fenced')
+        log('warn', 'fenced: another ring was formed meanwhile, asking for a new place');
+    }
+  } catch (error) {
+    if (!stop.aborted) throw crash.signal.aborted ? crash.signal.reason : error;
+    log('info', 'stopping', { signal: String(stop.reason) });
+  } finally {
+    front.serve(undefined);
+    await front.close(CLOSE_GRACE_MS);
+    await life?.stop();
+    membership.stop();
+    await store
+      .close()
+      .catch((error: unknown) => log('warn', 'store not closed cleanly', describeError(error)));
+  }
+}
+
+const booting: StatusReport = {
+  isHealthy: true,
+  isReady: false,
+  reasons: ['booting: not in a ring yet'],
+  facts: { phase: 'booting' },
+};
