@@ -23,7 +23,8 @@ const LONGEST_ANSWER_BYTES = 64 * 1024;
 export class HttpInstanceMetadata implements InstanceMetadata {
   readonly #endpoint: string;
   readonly #nowMs: () => number;
-  #token: { readonly value: string; readonly renewAtMs: number } | undefined;
+  /** A promise, so that requests made together share one token. */
+  #token: { readonly value: Promise<string>; readonly renewAtMs: number } | undefined;
 
   /** @param endpoint As in AWS_EC2_METADATA_SERVICE_ENDPOINT; default: AWS's link-local address. */
   constructor(endpoint: string = DEFAULT_ENDPOINT, nowMs: () => number = () => performance.now()) {
@@ -74,17 +75,27 @@ export class HttpInstanceMetadata implements InstanceMetadata {
   }
 
   async #sessionToken(signal: AbortSignal): Promise<string> {
-    if (this.#token !== undefined && this.#nowMs() < this.#token.renewAtMs) return this.#token.value;
+    if (this.#token === undefined || this.#nowMs() >= this.#token.renewAtMs) {
+      this.#token = { value: this.#newToken(signal), renewAtMs: this.#nowMs() + TOKEN_RENEW_MS };
+    }
+    const token = this.#token;
+    try {
+      return await token.value;
+    } catch (error) {
+      // Whoever comes next asks anew; a newer token is not thrown away for an older one's failure.
+      if (this.#token === token) this.#token = undefined;
+      throw error;
+    }
+  }
+
+  async #newToken(signal: AbortSignal): Promise<string> {
     const response = await this.#request('/latest/api/token', signal, {
       method: 'PUT',
       headers: { 'x-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_TTL_SECONDS) },
     });
     const value = await readText(response);
-    if (!response.ok) {
-      throw new ChordfsError('PEER_UNREACHABLE', { service: 'instance metadata', status: response.status });
-    }
-    this.#token = { value, renewAtMs: this.#nowMs() + TOKEN_RENEW_MS };
-    return value;
+    if (response.ok) return value;
+    throw new ChordfsError('PEER_UNREACHABLE', { service: 'instance metadata', status: response.status });
   }
 
   async #request(path: string, signal: AbortSignal, init: RequestInit): Promise<Response> {
