@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { withLockFile } from './lock-file.ts';
 
 /** Everything that decides what `sls package` produces. A folder stands for all files below it. */
 const INPUTS = [
@@ -20,6 +21,8 @@ const INPUTS = [
 const OUTPUTS = ['.serverless/cloudformation-template-update-stack.json', '.serverless/node/bundle.json'];
 /** Written last, so it names the inputs of a package that is whole. */
 const STAMP = '.serverless/inputs.sha256';
+/** Outside the output folder, which the packager empties. */
+const LOCK = '.build/packaging.lock';
 /** How much of a failed run is shown: its end, where the reason stands. */
 const MAX_SHOWN_LINES = 30;
 
@@ -85,13 +88,10 @@ async function runServerless({ projectDirectory, signal }: PackagingOptions): Pr
   }
 }
 
-/**
- * Makes sure that `.serverless` holds the package of the sources as they are now. Quick when it does already: told
- * by content, so a fresh clone with old timestamps or a branch switched there and back are no reason to wait.
- */
-export async function ensurePackaged(options: PackagingOptions): Promise<void> {
+async function packageAndStamp(options: PackagingOptions): Promise<void> {
   const { projectDirectory, signal, onStart } = options;
   const inputs = await hashInputs(projectDirectory);
+  // Another start may have packaged the same sources while this one waited for its turn.
   if (await isUpToDate(projectDirectory, inputs)) return;
   onStart();
   const stamp = join(projectDirectory, STAMP);
@@ -101,4 +101,15 @@ export async function ensurePackaged(options: PackagingOptions): Promise<void> {
   const missing = OUTPUTS.filter((output) => !existsSync(join(projectDirectory, output)));
   if (missing.length > 0) throw new Error(`sls package ended well but made no ${missing.join(' and no ')}.`);
   await writeFile(stamp, inputs);
+}
+
+/**
+ * Makes sure that `.serverless` holds the package of the sources as they are now. Quick when it does already: told
+ * by content, so a fresh clone with old timestamps or a branch switched there and back are no reason to wait.
+ * Starts at the same time package one after another.
+ */
+export async function ensurePackaged(options: PackagingOptions): Promise<void> {
+  const { projectDirectory, signal } = options;
+  if (await isUpToDate(projectDirectory, await hashInputs(projectDirectory))) return;
+  await withLockFile(join(projectDirectory, LOCK), signal, () => packageAndStamp(options));
 }

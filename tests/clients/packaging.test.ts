@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -75,6 +76,18 @@ test('a failure shows what the packager said, and counts as not packaged', async
 test('a packager that ends well without a package is a failure too', async () => {
   packagerThat('');
   await expect(runsAfterPackaging()).rejects.toThrow('made no .serverless/cloudformation');
+});
+
+test('starts at the same time package once', async () => {
+  packagerThat(`${MAKES_EVERYTHING} fs.writeFileSync('overlap', 'x', { flag: 'wx' }); fs.rmSync('overlap');`);
+  await Promise.all([runsAfterPackaging(), runsAfterPackaging(), runsAfterPackaging()]);
+  expect(await runsAfterPackaging()).toBe(1);
+});
+
+test('a start that died while it packaged does not block the next', async () => {
+  const dead = spawnSync(process.execPath, ['-e', '']).pid;
+  write('.build/packaging.lock', String(dead));
+  expect(await runsAfterPackaging()).toBe(1);
 });
 
 test('an interrupted run leaves no stamp and no packager behind', async () => {
