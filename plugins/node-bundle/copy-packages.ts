@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, sep } from 'node:path';
 
 /** Left out of the bundle: what is needed to build a package, or to read about it, but not to run it. */
-const UNUSED_FOLDERS = new Set(['src', 'dependencies', 'test', 'tests', 'bin', 'benchmark']);
+const UNUSED_FOLDERS = new Set(['src', 'dependencies', 'test', 'tests', 'benchmark']);
 const UNUSED_FILES = /\.(map|md|d\.ts|d\.cts|gyp)$|^(test|rollup)/;
 /** Dependencies that only compile native code, or that are an optional speed-up with native code of its own. */
 const UNUSED_PACKAGES = new Set(['node-addon-api', 'msgpackr-extract']);
