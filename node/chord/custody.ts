@@ -117,7 +117,7 @@ export function grantLease(turn: Turn, from: RingMember, request: LeaseRequest):
   const heard = { ...told, heardAtMs: turn.nowMs };
   if (!hasRight(node, turn.nowMs)) {
     node.custody = { ...custody, grantee: heard };
-    return { kind: 'noRight' };
+    return { kind: 'noted' };
   }
   node.custody = { ...custody, grantee: extended(turn, heard) };
   return { kind: 'granted' };
@@ -153,10 +153,11 @@ export function leaseAnswered(
   switch (lease.kind) {
     case 'granted':
       noteLease(turn, sent.atMs);
-      node.custody = {
-        ...node.custody,
-        reportedSequence: Math.max(node.custody.reportedSequence, sent.sequence),
-      };
+      noteReported(turn, sent.sequence);
+      break;
+    case 'noted':
+      noteReported(turn, sent.sequence);
+      noteNoRight(turn);
       break;
     case 'askOther':
       learn(turn, lease.member);
@@ -168,6 +169,11 @@ export function leaseAnswered(
       noteNoRight(turn);
       break;
   }
+}
+
+function noteReported({ node }: Turn, sequence: number): void {
+  const { custody } = node;
+  node.custody = { ...custody, reportedSequence: Math.max(custody.reportedSequence, sequence) };
 }
 
 /** The lease counts from when it was asked for, so it ends here before it ends at the grantor. */
@@ -270,7 +276,6 @@ function cededAnswer(turn: Turn): Answer {
   if (ceded === undefined || grantee === undefined || custody.reportedSequence < ceded.sequence) {
     return { kind: 'pending' };
   }
-  turn.node.custody = { ...custody, grantee: extended(turn, grantee) };
   return {
     kind: 'ceded',
     arcFrom: ceded.from,

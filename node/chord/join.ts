@@ -4,6 +4,7 @@
  * before it, and hold the lease until both point to it. Anything that goes wrong begins the whole way anew.
  */
 import type { Member } from '../../domain/member.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
 import type { RegistryAnswer } from './event.ts';
 import { firstBefore, firstFrom } from './member-table.ts';
 import type { Answer, PointersAnswer } from './message.ts';
@@ -52,6 +53,10 @@ function askContact(turn: Turn): void {
   if (join === undefined) return;
   const known = node.table.members.filter(({ instanceId }) => instanceId !== node.self.instanceId);
   const all: readonly Member[] = [...join.contacts, ...known];
+  // All of them in vain: the member table may know others by now.
+  if (join.attempt > 0 && join.attempt % Math.max(1, all.length) === 0) {
+    askRegistry(turn, { kind: 'members' }, { kind: 'sync' });
+  }
   const chosen = all[join.attempt % Math.max(1, all.length)];
   if (chosen === undefined) {
     // No contact at all: the member table may know one.
@@ -67,6 +72,14 @@ function askContact(turn: Turn): void {
     const request = { kind: 'lookup', key: node.self.id, suspects: [] } as const;
     call(turn, chosen, request, { kind: 'join', attempt: join.attempt });
   }
+}
+
+/** What the member table lists now; those still joining know no more than we do. */
+export function newContacts({ node }: Turn, members: readonly RingMember[]): void {
+  const contacts = members.filter(
+    ({ instanceId, phase }) => instanceId !== node.self.instanceId && phase !== 'joining',
+  );
+  if (node.join !== undefined && contacts.length > 0) node.join = { ...node.join, contacts };
 }
 
 /** Begins anew after a pause; the lease is given back meanwhile. */

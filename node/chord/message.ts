@@ -89,7 +89,9 @@ export interface GrantBounds {
 
 export type LeaseAnswer =
   | { readonly kind: 'granted' }
-  /** The receiver's own right to grant has run out. */
+  /** The receiver's own right to grant has run out; it has noted the sender's arc all the same. */
+  | { readonly kind: 'noted' }
+  /** Not to be granted just now. */
   | { readonly kind: 'noRight' }
   /** Not mine to grant: ask that member. */
   | { readonly kind: 'askOther'; readonly member: RingMember }

@@ -2,21 +2,14 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import {
-  boundsOf,
-  changeCustody,
-  granteeFrom,
-  grantorOf,
-  isAlone,
-  noteLease,
-  ownWholeCircle,
-} from './custody.ts';
+import { boundsOf, changeCustody, granteeFrom, grantorOf, isAlone, ownWholeCircle } from './custody.ts';
 import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstBefore, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
 import { learn, learnAll, publishSelf } from './news.ts';
-import { NO_CUSTODY, type PendingCall } from './node-state.ts';
+import { NO_CUSTODY } from './node-state.ts';
 import { NO_POINTERS, sameLife, successorListFrom } from './ring-pointers.ts';
+import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
 import { answer, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
 
@@ -70,7 +63,8 @@ export function continueEntering(turn: Turn): void {
 
 function postpone(turn: Turn): void {
   const { entering } = turn.node;
-  if (entering !== undefined) turn.node.entering = { ...entering, retryAtMs: turn.nowMs + RETRY_MS };
+  if (entering !== undefined)
+    turn.node.entering = { ...entering, retryAtMs: turn.nowMs + RETRY_MS * (1 + turn.random()) };
 }
 
 /** A new phase of our own: told to everybody. */
@@ -103,13 +97,14 @@ function askForArc(turn: Turn): void {
   else call(turn, grantor, { kind: 'activate', from: node.self }, { kind: 'activate' });
 }
 
-export function activateAnswered(turn: Turn, pending: PendingCall, reply: Answer): void {
+export function activateAnswered(turn: Turn, reply: Answer): void {
   const { node } = turn;
   if (node.entering?.phase !== 'active' || node.phase !== 'joining') return;
   switch (reply.kind) {
     case 'ceded':
-      takeArc(turn, reply, pending.sentAtMs);
+      takeArc(turn, reply);
       enter(turn, 'active');
+      renewLeaseNow(turn);
       return;
     case 'askOther':
       learn(turn, reply.member);
@@ -125,17 +120,13 @@ export function activateAnswered(turn: Turn, pending: PendingCall, reply: Answer
   }
 }
 
-function takeArc(
-  turn: Turn,
-  { arcFrom, grant }: Extract<Answer, { readonly kind: 'ceded' }>,
-  sentAtMs: number,
-): void {
+/** The arc is ours; the lease to speak for it is asked for like any other. */
+function takeArc(turn: Turn, { arcFrom, grant }: Extract<Answer, { readonly kind: 'ceded' }>): void {
   changeCustody(turn, {
     arcFrom,
     grantee: grant === undefined ? undefined : granteeFrom(turn, grant),
   });
   turn.node.custody = { ...turn.node.custody, reportedSequence: turn.node.custody.sequence };
-  noteLease(turn, sentAtMs);
 }
 
 /** Stops to serve, gives the arc to the first serving successor, and goes when that has confirmed. */
@@ -164,8 +155,19 @@ export function handOverAnswered(turn: Turn, reply: Answer): void {
   else if (reply.kind === 'replaced') becomeReplaced(turn);
   else {
     if (reply.kind === 'askOther') learn(turn, reply.member);
-    postpone(turn);
+    handOverFailed(turn);
   }
+}
+
+/**
+ * Perhaps it was accepted and only the answer is lost. So the arc is taken up again without its lease: whoever holds
+ * it by now will not grant one, and who does not will.
+ */
+export function handOverFailed(turn: Turn): void {
+  const { node } = turn;
+  if (node.entering?.phase !== 'left') return;
+  node.custody = { ...node.custody, isHandingOver: false, leaseUntilMs: Number.NEGATIVE_INFINITY };
+  postpone(turn);
 }
 
 /** TON 2003, IV-E.4: both neighbours are told, with what they need to close the gap at once. */
@@ -274,7 +276,7 @@ export function continueResume(turn: Turn): void {
   startResume(turn, join.contacts);
 }
 
-export function resumeAnswered(turn: Turn, pending: PendingCall, reply: Answer): void {
+export function resumeAnswered(turn: Turn, reply: Answer): void {
   const { node } = turn;
   if (node.standing !== 'resuming') return;
   switch (reply.kind) {
@@ -283,7 +285,7 @@ export function resumeAnswered(turn: Turn, pending: PendingCall, reply: Answer):
       askForOldArc(turn, reply.members);
       return;
     case 'ceded':
-      placeRegained(turn, reply, pending);
+      placeRegained(turn, reply);
       return;
     case 'askOther':
       learn(turn, reply.member);
@@ -311,11 +313,7 @@ function askForOldArc(turn: Turn, members: readonly RingMember[]): void {
 }
 
 /** The records of the whole arc are compared before the first answer: others may have written meanwhile. */
-function placeRegained(
-  turn: Turn,
-  reply: Extract<Answer, { readonly kind: 'ceded' }>,
-  pending: PendingCall,
-): void {
+function placeRegained(turn: Turn, reply: Extract<Answer, { readonly kind: 'ceded' }>): void {
   const { node } = turn;
   const { predecessor, successors } = neighbourhood(node.table.members, node.self);
   const [head, ...rest] = successors;
@@ -328,7 +326,7 @@ function placeRegained(
         ? []
         : successorListFrom(head, rest, { self: node.self, length: successorListLength, corrections }),
   };
-  takeArc(turn, reply, pending.sentAtMs);
+  takeArc(turn, reply);
   const checkId = freshId(turn);
   const arc = { checkId, from: reply.arcFrom, to: node.self.id };
   node.custody = { ...node.custody, unchecked: [arc] };

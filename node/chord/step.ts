@@ -11,7 +11,15 @@ import { arbitrated, vote, voteAnswered } from './election.ts';
 import type { ChordEvent, Command, FailureEvidence, Instant, RegistryAnswer } from './event.ts';
 import { answerExchange, exchanged, gossip } from './exchange.ts';
 import { fixNextFinger } from './fingers.ts';
-import { continueJoin, joinAnswered, leaseForJoin, retryJoin, startJoin, surveyAnswered } from './join.ts';
+import {
+  continueJoin,
+  joinAnswered,
+  leaseForJoin,
+  newContacts,
+  retryJoin,
+  startJoin,
+  surveyAnswered,
+} from './join.ts';
 import { lookupAnswered, lookupFailed, retryLookups, startLookup } from './lookup.ts';
 import type { Answer, Request } from './message.ts';
 import { announceFailed, learn, learnAll, spread } from './news.ts';
@@ -24,6 +32,7 @@ import {
   continueResume,
   createRing,
   handOverAnswered,
+  handOverFailed,
   resumeAnswered,
   startEntering,
   startResume,
@@ -116,6 +125,7 @@ function wake(turn: Turn): void {
   continueResume(turn);
   if (node.standing !== 'inside') return;
   probeSuspects(turn);
+  checkSilence(turn);
   if (nowMs >= node.schedule.registrySyncAtMs) syncRegistry(turn);
   if (nowMs >= node.schedule.gossipAtMs) {
     gossip(turn);
@@ -125,7 +135,6 @@ function wake(turn: Turn): void {
     stabilize(turn);
     fixNextFinger(turn);
     buryContradicted(turn);
-    checkSilence(turn);
   }
   if (node.admitting !== undefined && nowMs >= node.admitting.untilMs) node.admitting = undefined;
   continueEntering(turn);
@@ -241,13 +250,13 @@ function endCall(turn: Turn, callId: number, reply: Answer): void {
 function endCustodyCall(turn: Turn, pending: PendingCall, reply: Answer): void {
   switch (pending.purpose.kind) {
     case 'activate':
-      activateAnswered(turn, pending, reply);
+      activateAnswered(turn, reply);
       return;
     case 'handOver':
       handOverAnswered(turn, reply);
       return;
     case 'resume':
-      resumeAnswered(turn, pending, reply);
+      resumeAnswered(turn, reply);
       return;
     case 'vote':
       voteAnswered(turn, pending, reply);
@@ -291,6 +300,9 @@ function failCall(turn: Turn, callId: number, evidence: FailureEvidence): void {
     case 'revive':
       endRevival(turn);
       return;
+    case 'handOver':
+      handOverFailed(turn);
+      return;
     default:
   }
 }
@@ -314,7 +326,7 @@ function registryAnswered(turn: Turn, requestId: number, reply: RegistryAnswer):
     case 'sync':
       if (reply.kind !== 'members') return;
       if (node.standing === 'inside') registrySynced(turn, reply.members);
-      else if (node.join !== undefined) node.join = { ...node.join, contacts: reply.members };
+      else newContacts(turn, reply.members);
       return;
     case 'joinLease':
       leaseForJoin(turn, reply);

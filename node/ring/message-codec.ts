@@ -74,6 +74,7 @@ const leaseRequest = optionalCodec(
 const leaseAnswer = optionalCodec(
   unionCodec<LeaseAnswer>({
     granted: recordCodec({}),
+    noted: recordCodec({}),
     noRight: recordCodec({}),
     askOther: recordCodec({ member: ringMember }),
     replaced: recordCodec({}),

@@ -24,6 +24,7 @@ export function flaw(simulation: Simulation): string | undefined {
     if (node.isUp && !node.isInside && node.state.standing !== 'gone') {
       return `${node.member.instanceId} is ${node.state.standing}`;
     }
+    if (node.isUp && node.isLeaving && !node.isGone) return `${node.member.instanceId} is leaving`;
   }
   for (const [index, node] of inside.entries()) {
     const found = flawOf(simulation, inside, index, node);
