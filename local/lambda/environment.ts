@@ -13,7 +13,7 @@ export type Outcome =
   | { readonly kind: 'returned'; readonly payload: string }
   | { readonly kind: 'threw' | 'crashed'; readonly error: FunctionError };
 
-interface EnvironmentOptions {
+export interface EnvironmentOptions {
   readonly codeDirectory: string;
   readonly handler: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -44,8 +44,8 @@ const messageSchema = z.discriminatedUnion('kind', [
 
 const RUNTIME = new URL('./runtime.mjs', import.meta.url);
 
-function crash(errorType: string, errorMessage: string): Outcome {
-  return { kind: 'crashed', error: { errorType, errorMessage, trace: [] } };
+function exitError(errorMessage: string): FunctionError {
+  return { errorType: 'Runtime.ExitError', errorMessage, trace: [] };
 }
 
 /**
@@ -55,14 +55,18 @@ function crash(errorType: string, errorMessage: string): Outcome {
 export class ExecutionEnvironment {
   readonly #worker: Worker;
   readonly #exited: Promise<unknown>;
+  readonly #loaded: Promise<FunctionError | undefined>;
+  #finishLoading: (error?: FunctionError) => void = () => {};
   #finish: ((outcome: Outcome) => void) | undefined;
   #isAlive = true;
 
   constructor(options: EnvironmentOptions) {
+    this.#loaded = new Promise((resolve) => {
+      this.#finishLoading = resolve;
+    });
     this.#worker = new Worker(RUNTIME, {
       workerData: { codeDirectory: options.codeDirectory, handler: options.handler },
       env: { ...options.environment },
-      execArgv: ['--enable-source-maps'],
       resourceLimits: { maxOldGenerationSizeMb: options.memoryMiB },
       stdout: true,
       stderr: true,
@@ -72,29 +76,34 @@ export class ExecutionEnvironment {
     this.#worker.on('message', (message: unknown) => this.#receive(message));
     this.#worker.on('error', (error: unknown) => {
       const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
-      this.#die(crash(name, message));
+      this.#die({ errorType: name, errorMessage: message, trace: [] });
     });
-    this.#worker.on('exit', (code) => {
-      this.#die(crash('Runtime.ExitError', `Runtime exited with error: exit status ${code}`));
-    });
+    this.#worker.on('exit', (code) => this.#die(exitError(`Runtime exited with error: exit status ${code}`)));
   }
 
   get isAlive(): boolean {
     return this.#isAlive;
   }
 
+  /** Resolves when the function's code has run once and its handler is there, or to why it never will be. */
+  whenLoaded(): Promise<FunctionError | undefined> {
+    return this.#loaded;
+  }
+
   /** Never rejects. At the deadline the thread is ended in the middle of whatever it does, as Lambda does it. */
   async invoke(payload: string, context: InvocationContext, timeoutMs: number): Promise<Outcome> {
-    const deadlineMs = Date.now() + timeoutMs;
     const done = new Promise<Outcome>((resolve) => {
       this.#finish = resolve;
     });
+    const deadlineMs = Date.now() + timeoutMs;
     this.#worker.postMessage({ id: context.awsRequestId, payload, context, deadlineMs });
     const timer = setTimeout(() => {
       const seconds = (timeoutMs / 1000).toFixed(2);
-      this.#die(crash('Sandbox.Timedout', `${context.awsRequestId} Task timed out after ${seconds} seconds`));
+      const errorMessage = `${context.awsRequestId} Task timed out after ${seconds} seconds`;
+      this.#die({ errorType: 'Sandbox.Timedout', errorMessage, trace: [] });
       void this.stop();
     }, timeoutMs);
+    if (!this.#isAlive) this.#end({ kind: 'crashed', error: exitError('Runtime exited') });
     const outcome = await done;
     clearTimeout(timer);
     return outcome;
@@ -102,20 +111,20 @@ export class ExecutionEnvironment {
 
   /** Ends the thread at once; an invocation under way counts as crashed. */
   async stop(): Promise<void> {
-    this.#die(crash('Runtime.ExitError', 'Runtime exited without providing a reason'));
+    this.#die(exitError('Runtime exited without providing a reason'));
     await this.#worker.terminate();
     await this.#exited;
   }
 
   #receive(message: unknown): void {
     const parsed = messageSchema.safeParse(message);
-    if (!parsed.success || parsed.data.kind === 'ready') return;
-    if (parsed.data.kind === 'returned') this.#end({ kind: 'returned', payload: parsed.data.payload });
-    else if (parsed.data.kind === 'threw') this.#end({ kind: 'threw', error: parsed.data.error });
+    if (!parsed.success) return;
+    const posted = parsed.data;
+    if (posted.kind === 'ready') this.#finishLoading();
+    else if (posted.kind === 'returned') this.#end({ kind: 'returned', payload: posted.payload });
+    else if (posted.kind === 'threw') this.#end({ kind: 'threw', error: posted.error });
     else {
-      const outcome: Outcome = { kind: 'crashed', error: parsed.data.error };
-      // The invocation that comes with a cold start has been posted by now, or will be in this turn.
-      this.#die(outcome);
+      this.#die(posted.error);
       void this.#worker.terminate();
     }
   }
@@ -126,9 +135,10 @@ export class ExecutionEnvironment {
     finish?.(outcome);
   }
 
-  #die(outcome: Outcome): void {
+  #die(error: FunctionError): void {
     this.#isAlive = false;
-    this.#end(outcome);
+    this.#finishLoading(error);
+    this.#end({ kind: 'crashed', error });
   }
 }
 

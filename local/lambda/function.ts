@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Faults } from '../faults.ts';
 import { AwsError } from '../service.ts';
 import { ExecutionEnvironment, type InvocationContext, type Outcome } from './environment.ts';
+import { EnvironmentPool } from './environment-pool.ts';
 
 export interface FunctionConfiguration {
   readonly functionName: string;
@@ -25,70 +26,60 @@ export interface FunctionOptions {
 }
 
 /** Environments of one function at most, unless it reserves fewer: this is one machine, not a region. */
-const MAX_ENVIRONMENTS = 10;
+const MAX_ENVIRONMENTS = 4;
 
 /** One deployed function with its execution environments. */
 export class LambdaFunction {
   readonly configuration: FunctionConfiguration;
   readonly #options: FunctionOptions;
-  readonly #logStreamName =
-    `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`;
-  readonly #idle: ExecutionEnvironment[] = [];
-  readonly #all = new Set<ExecutionEnvironment>();
-  #isStopped = false;
+  readonly #pool: EnvironmentPool;
+  readonly #logStreamName = logStreamName();
+  #invocationCount = 0;
 
   constructor(options: FunctionOptions) {
     this.#options = options;
     this.configuration = options.configuration;
+    const { codeDirectory, handler, environment, memoryMiB, reservedConcurrency } = options.configuration;
+    const onLine = (line: string): void => this.#log(line);
+    this.#pool = new EnvironmentPool(
+      { codeDirectory, handler, environment, memoryMiB, onLine },
+      Math.min(reservedConcurrency ?? MAX_ENVIRONMENTS, MAX_ENVIRONMENTS),
+    );
   }
 
   /**
-   * Runs the handler once. @throws AwsError `TooManyRequestsException` when no environment is free.
-   * A failing handler is an outcome, not an error.
+   * Runs the handler once; waits while all environments are busy. A failing handler is an outcome, not an error.
+   * @throws AwsError `TooManyRequestsException` when the reserved concurrency is used up.
    */
   async invoke(payload: string): Promise<Outcome> {
-    const { configuration, faults } = this.#options;
-    const { functionName } = configuration;
-    const fault = faults.invocations.meet({ functionName, event: JSON.parse(payload) });
-    if (fault?.kind === 'throttle') throw throttled();
-    const environment = this.#take();
+    const { functionName, reservedConcurrency } = this.configuration;
+    const fault = this.#options.faults.invocations.meet({ functionName, event: JSON.parse(payload) });
+    const isFull = reservedConcurrency !== undefined && this.#invocationCount >= reservedConcurrency;
+    if (fault?.kind === 'throttle' || isFull) throw throttled();
+    this.#invocationCount += 1;
+    try {
+      const environment = await this.#pool.take();
+      if (!(environment instanceof ExecutionEnvironment)) return { kind: 'crashed', error: environment };
+      return await this.#run(environment, payload, fault?.kind === 'crash');
+    } finally {
+      this.#invocationCount -= 1;
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#pool.stop();
+  }
+
+  async #run(environment: ExecutionEnvironment, payload: string, mustCrash: boolean): Promise<Outcome> {
     const context = this.#context(randomUUID());
     this.#log(`START RequestId: ${context.awsRequestId} Version: $LATEST`);
-    const running = environment.invoke(payload, context, configuration.timeoutMs);
-    if (fault?.kind === 'crash') void environment.stop();
+    const running = environment.invoke(payload, context, this.configuration.timeoutMs);
+    if (mustCrash) void environment.stop();
     const outcome = await running;
     if (outcome.kind === 'crashed') this.#log(`${context.awsRequestId} ${outcome.error.errorMessage}`);
     this.#log(`END RequestId: ${context.awsRequestId}`);
-    if (environment.isAlive && !this.#isStopped) this.#idle.push(environment);
-    else {
-      this.#all.delete(environment);
-      await environment.stop();
-    }
+    this.#pool.release(environment);
     return outcome;
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await Promise.all([...this.#all].map((environment) => environment.stop()));
-    this.#all.clear();
-  }
-
-  /** A warm environment, or a new one while the concurrency allows. */
-  #take(): ExecutionEnvironment {
-    const { codeDirectory, handler, environment, memoryMiB, reservedConcurrency } = this.configuration;
-    const warm = this.#idle.pop();
-    if (warm?.isAlive === true) return warm;
-    if (warm !== undefined) this.#all.delete(warm);
-    if (
-      this.#isStopped ||
-      this.#all.size >= Math.min(reservedConcurrency ?? MAX_ENVIRONMENTS, MAX_ENVIRONMENTS)
-    ) {
-      throw throttled();
-    }
-    const onLine = (line: string): void => this.#log(line);
-    const cold = new ExecutionEnvironment({ codeDirectory, handler, environment, memoryMiB, onLine });
-    this.#all.add(cold);
-    return cold;
   }
 
   #context(awsRequestId: string): InvocationContext {
@@ -108,6 +99,11 @@ export class LambdaFunction {
   #log(line: string): void {
     this.#options.log(this.configuration.logGroupName, this.#logStreamName, line);
   }
+}
+
+function logStreamName(): string {
+  const day = new Date().toISOString().slice(0, 10).replaceAll('-', '/');
+  return `${day}/[$LATEST]${randomUUID().replaceAll('-', '')}`;
 }
 
 function throttled(): AwsError {

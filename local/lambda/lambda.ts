@@ -54,6 +54,7 @@ export class Lambda {
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #async = new Map<string, AsyncConfiguration>();
   readonly #permissions = new Map<string, Permission>();
+  #isStopped = false;
 
   constructor(options: LambdaOptions) {
     this.#options = options;
@@ -117,6 +118,7 @@ export class Lambda {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await Promise.all([...this.#functions.values()].map((lambdaFunction) => lambdaFunction.stop()));
   }
 
@@ -139,6 +141,7 @@ export class Lambda {
       clock.after(waitMs, () => this.#attempt(functionName, event, failures, throttles + 1));
       return;
     }
+    if (this.#isStopped) return;
     if (outcome.kind === 'returned') {
       this.#finish(lambdaFunction, event, outcome, 'Success', failures + 1);
       return;

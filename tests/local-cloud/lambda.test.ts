@@ -47,17 +47,26 @@ describe('a packaged function', () => {
 
   test('keeps its globals between invocations and gets new environments for concurrent ones', async () => {
     const { subject } = await start(
-      `let n = 0; export const handler = async ({ waitMs }) => { n += 1; await new Promise((r) => setTimeout(r, waitMs)); return n; }`,
+      `import { existsSync, writeFileSync } from 'node:fs';
+      let n = 0;
+      export const handler = async ({ mine, other }) => {
+        n += 1;
+        if (mine !== undefined) writeFileSync(mine, '');
+        while (other !== undefined && !existsSync(other)) await new Promise((r) => setTimeout(r, 5));
+        return n;
+      };`,
     );
-    const one = await subject.invoke('{"waitMs":0}');
-    const two = await subject.invoke('{"waitMs":0}');
-    const both = await Promise.all([subject.invoke('{"waitMs":200}'), subject.invoke('{"waitMs":200}')]);
+    const folder = subject.configuration.codeDirectory;
+    const meet = (mine: string, other: string): string =>
+      JSON.stringify({ mine: `${folder}/${mine}`, other: `${folder}/${other}` });
 
-    expect([one, two]).toEqual([
-      { kind: 'returned', payload: '1' },
-      { kind: 'returned', payload: '2' },
-    ]);
-    expect(both.map((outcome) => outcome.kind === 'returned' && outcome.payload).sort()).toEqual(['1', '3']);
+    const one = await subject.invoke('{}');
+    const two = await subject.invoke('{}');
+    const both = await Promise.all([subject.invoke(meet('a', 'b')), subject.invoke(meet('b', 'a'))]);
+
+    expect([one, two, ...both]).toEqual(
+      ['1', '2', '3', '1'].map((payload) => ({ kind: 'returned', payload })),
+    );
   });
 
   test('that throws, exits or hangs costs only its own invocation', async () => {
