@@ -7,6 +7,7 @@ import {
   type TableWrite,
   update,
 } from './table-writes.ts';
+import type { Timing } from './timing.ts';
 
 /**
  * The scaling log: every decision and every membership change, as an event on the stage's own bus, with cause,
@@ -61,7 +62,7 @@ export type ScalingDetail = {
 
 /** The attribute of META and member rows that holds events not published yet. */
 export const OUTBOX = 'outbox';
-/** A LOG row not published yet carries `published: false`. */
+/** The stage's bus, as a publisher needs it. */
 export interface EventSink {
   /** Sends one event to the stage's bus. Throws when it was not accepted. */
   put(event: ScalingEvent): Promise<void>;
@@ -72,12 +73,44 @@ export function logKey(event: ScalingEvent): ItemKey {
   return { pk: logPartition(event.detail.stage), sk: `${new Date(event.atMs).toISOString()}#${event.id}` };
 }
 
-/** Puts the LOG row unless it is there already. `keepMs`: how long people may read it. */
-export function recordEvent(event: ScalingEvent, keepMs: number): TableWrite {
+/** Who sends, and with what patience. */
+export interface Publisher {
+  readonly store: ItemStore;
+  readonly bus: EventSink;
+  readonly timing: Pick<Timing, 'keepHistoryMs' | 'outboxGraceMs'>;
+  readonly now: () => number;
+}
+
+/**
+ * Claims the sending of an event: puts its LOG row, or takes over one whose sender has been silent for too long.
+ * Several find the same event in an outbox at once; only the one whose claim is written sends it.
+ */
+export function claimSending(
+  event: ScalingEvent,
+  { timing, now }: Pick<Publisher, 'timing' | 'now'>,
+): TableWrite {
+  const nowMs = now();
   return update(
     logKey(event),
-    { set: { event, published: false, ttl: Math.ceil((event.atMs + keepMs) / 1000) } },
-    [{ attribute: 'pk', is: 'absent' }],
+    {
+      set: {
+        event,
+        published: false,
+        sendingUntilMs: nowMs + timing.outboxGraceMs,
+        ttl: Math.ceil((event.atMs + timing.keepHistoryMs) / 1000),
+      },
+    },
+    [
+      {
+        any: [
+          [{ attribute: 'pk', is: 'absent' }],
+          [
+            { attribute: 'published', is: '=', value: false },
+            { attribute: 'sendingUntilMs', is: '<', value: nowMs },
+          ],
+        ],
+      },
+    ],
   );
 }
 
@@ -117,34 +150,32 @@ export function isScalingEvent(value: unknown): value is ScalingEvent {
   );
 }
 
-/** Records an event that no item's change carries (a decision not to act), then sends it. */
+/**
+ * Sends one event, unless it was sent or somebody is at it. `inFlight`: another has claimed it and not finished yet;
+ * if that one died, the reconciler sends it later. Throws when the bus is away; the claim then runs out by itself.
+ */
 export async function publishEvent(
-  store: ItemStore,
-  sink: EventSink,
+  publisher: Publisher,
   event: ScalingEvent,
-  keepMs: number,
-): Promise<void> {
-  const isNew = await store.write(recordEvent(event, keepMs));
-  if (!isNew && (await store.get(logKey(event)))?.['published'] === true) return;
-  await sink.put(event);
+): Promise<'published' | 'inFlight'> {
+  const { store, bus } = publisher;
+  if (!(await store.write(claimSending(event, publisher)))) {
+    return (await store.get(logKey(event)))?.['published'] === true ? 'published' : 'inFlight';
+  }
+  await bus.put(event);
   await store.write(markPublished(event));
+  return 'published';
 }
 
 /**
- * Publishes everything in an item's outbox, in order. Safe to repeat and to run twice at once: an event is sent again
- * only when its first sender died between sending and marking. Throws when the bus is away; nothing is lost then.
+ * Publishes everything in an item's outbox, in order. Safe to repeat and to run many times at once: an event is sent
+ * again only when its sender died between sending and saying so. Throws when the bus is away; nothing is lost then.
  */
-export async function publishOutbox(
-  store: ItemStore,
-  sink: EventSink,
-  key: ItemKey,
-  keepMs: number,
-): Promise<number> {
-  const item = await store.get(key);
-  const events = item === undefined ? [] : outboxOf(item);
-  for (const event of events) {
-    await publishEvent(store, sink, event, keepMs);
-    await store.write(strikeOut(key, event));
+export async function publishOutbox(publisher: Publisher, key: ItemKey): Promise<void> {
+  const item = await publisher.store.get(key);
+  for (const event of item === undefined ? [] : outboxOf(item)) {
+    // Later ones wait for earlier ones, so that the log keeps the order of what happened to the item.
+    if ((await publishEvent(publisher, event)) === 'inFlight') return;
+    await publisher.store.write(strikeOut(key, event));
   }
-  return events.length;
 }

@@ -45,7 +45,7 @@ export function controlEvent(
 export async function publishQuietly(plane: ControlPlane, keys: readonly ItemKey[]): Promise<void> {
   for (const key of keys) {
     try {
-      await publishOutbox(plane.store, plane.bus, key, plane.timing.keepHistoryMs);
+      await publishOutbox(plane, key);
     } catch (error) {
       log('warn', 'scaling log not sent yet', { sk: key.sk, error: String(error) });
     }
@@ -55,7 +55,7 @@ export async function publishQuietly(plane: ControlPlane, keys: readonly ItemKey
 /** Records and sends an event that no row's change carries. */
 export async function publishDecision(plane: ControlPlane, event: ScalingEvent): Promise<void> {
   try {
-    await publishEvent(plane.store, plane.bus, event, plane.timing.keepHistoryMs);
+    await publishEvent(plane, event);
   } catch (error) {
     log('warn', 'scaling log not sent yet', { eventId: event.id, error: String(error) });
   }

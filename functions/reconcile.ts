@@ -111,7 +111,7 @@ async function decideAgain(dependencies: Dependencies): Promise<void> {
 
 /** Events that were decided and not sent: a crash, or a bus that was away. */
 async function sendOutbox(dependencies: Dependencies): Promise<void> {
-  const { stage, store, bus, timing, now } = dependencies;
+  const { stage, store, timing, now } = dependencies;
   const rows = await store.list(ringPartition(stage), NODE_PREFIX);
   const full = rows.flatMap((row) => parseMember(row) ?? []).filter(({ outbox }) => outbox);
   await publishQuietly(dependencies, [
@@ -125,7 +125,7 @@ async function sendOutbox(dependencies: Dependencies): Promise<void> {
       const { event, published } = row;
       if (published !== false || !isScalingEvent(event) || now() - event.atMs < timing.outboxGraceMs)
         continue;
-      await publishEvent(store, bus, event, timing.keepHistoryMs);
+      await publishEvent(dependencies, event);
     }
   }
 }

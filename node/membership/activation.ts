@@ -28,7 +28,7 @@ export async function registerLife(
   context: MembershipContext,
   assignment: Assignment,
   incarnation: number,
-): Promise<MemberState> {
+): Promise<void> {
   const { store, stage, identity, timing, now } = context;
   const { ringId } = assignment;
   const row = await ownRow(context);
@@ -59,7 +59,6 @@ export async function registerLife(
   if (!isWritten || row === undefined) {
     throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row?.state ?? 'absent' });
   }
-  return to;
 }
 
 /** A restarted machine may have another public address. */

@@ -51,15 +51,22 @@ export class ManagedMembership implements Membership {
   async awaitAssignment(options: Parameters<Membership['awaitAssignment']>[0]): Promise<Assignment> {
     const signal = this.#until(options.signal);
     const { remembered } = options;
+    const context = this.#known();
     this.#isFenced = false;
-    this.#assignment = await awaitAssignment(this.#known(), { signal, remembered });
+    // From the first moment: waiting for a place may take longer than the hook is patient.
+    this.#keepOpen(context.launchHook, context.timing.joinLongestMs);
+    try {
+      this.#assignment = await awaitAssignment(context, { signal, remembered });
+    } catch (error) {
+      this.#endAction(context.launchHook);
+      throw error;
+    }
+    if (this.#assignment.role === 'resumed') this.#endAction(context.launchHook);
     return this.#assignment;
   }
 
   async startJoining({ incarnation }: Parameters<Membership['startJoining']>[0]): Promise<void> {
-    const context = this.#known();
-    const state = await registerLife(context, this.#assigned(), incarnation);
-    if (state === 'JOINING') this.#keepOpen(context.launchHook, context.timing.joinLongestMs);
+    await registerLife(this.#known(), this.#assigned(), incarnation);
   }
 
   async contacts(signal: AbortSignal): Promise<readonly Member[]> {

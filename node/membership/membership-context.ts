@@ -29,11 +29,11 @@ export interface MembershipContext {
 }
 
 export function quietPublisher(
-  context: Pick<MembershipContext, 'store' | 'bus' | 'timing' | 'log'>,
+  context: Pick<MembershipContext, 'store' | 'bus' | 'timing' | 'now' | 'log'>,
 ): MembershipContext['publish'] {
   return async (key) => {
     try {
-      await publishOutbox(context.store, context.bus, key, context.timing.keepHistoryMs);
+      await publishOutbox(context, key);
     } catch (error) {
       context.log('warn', 'scaling log not sent yet', { sk: key.sk, error: String(error) });
     }

@@ -8,7 +8,7 @@ import type { Registry } from '../ring/registry.ts';
  *
  * 1. `identify()`: who this machine is (instance metadata).
  * 2. `awaitAssignment()`: place on the ring, seeds, ring id, cluster key. A restarted node passes what it remembers.
- * 3. `startJoining()`: row ASSIGNED -> JOINING; the launch action is kept alive from now on (hard maximum inside).
+ * 3. `startJoining()`: row ASSIGNED -> JOINING. The launch action has been kept open since 2, with a hard maximum.
  * 4. make the ring with `registry()`, join it (creator: form it alone), `startHeartbeats()`, transfer.
  * 5. `becomeActive()`: row -> ACTIVE, then the launch action is completed with CONTINUE. A creator that was fenced
  *    gets `fenced`: it must forget the ring it formed and go back to 2.

@@ -16,6 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => table.stop());
 
+/** Thousands of calls to a database: seconds on an idle machine, more on a busy one. */
+const MANY_RUNS_MS = 180_000;
+
 class Crash extends Error {}
 
 /** A store whose calls wait for the scheduler, and whose user dies at its n-th write. */
@@ -110,7 +113,9 @@ class Stage {
 
 const open = () => new Stage(dynamodbItemStore(table.client, table.tableName));
 
-test('of five instances that launch at once, in any interleaving, exactly one is the creator', async () => {
+test('of five instances that launch at once, in any interleaving, exactly one is the creator', {
+  timeout: MANY_RUNS_MS,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), async (scheduler) => {
       const stage = open();
@@ -129,7 +134,9 @@ test('of five instances that launch at once, in any interleaving, exactly one is
   );
 });
 
-test('however the creators die, one ring forms in the end, and everybody else joins it', async () => {
+test('however the creators die, one ring forms in the end, and everybody else joins it', {
+  timeout: MANY_RUNS_MS,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
