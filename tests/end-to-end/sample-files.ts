@@ -22,7 +22,7 @@ const ODD_PARTS = [
   'question?',
   'semi;colon, comma',
   'back\\slash',
-  '<b>bold</b>',
+  '<b>bold &amp;',
   '.hidden',
   '-dash',
   '[1] {2} (3)',
