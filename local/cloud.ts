@@ -43,7 +43,7 @@ export interface Cloud {
   readonly tableName: string;
   /** Instances of the group that are InService. */
   nodes(): Promise<readonly CloudNode[]>;
-  /** Resolves once `desired` instances are InService. */
+  /** Resolves once as many instances as the group desires are InService and their nodes serve. */
   whenReady(signal: AbortSignal): Promise<void>;
   /** Every event on the stage's own bus (the scaling log), in order. */
   onScalingEvent(listener: (event: CloudEvent) => void): () => void;

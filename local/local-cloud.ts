@@ -2,6 +2,7 @@ import type { Cloud, CloudNode } from './cloud.ts';
 import type { Compute, InstanceView } from './compute.ts';
 import { refOf } from './deployment.ts';
 import type { Faults } from './faults.ts';
+import { untilReady } from './readiness.ts';
 import type { Services } from './services.ts';
 import type { Stack } from './template/stack.ts';
 
@@ -63,32 +64,9 @@ export function localCloud(
     faults: services.faults,
     nodes,
     whenReady: (signal) =>
-      whenReady(compute, () => desiredCapacity(compute, autoScalingGroupName), inService, signal),
+      untilReady(() => desiredCapacity(compute, autoScalingGroupName), inService, signal),
     onScalingEvent: (listener) => services.bridge.onEvent(busName, listener),
   };
-}
-
-function whenReady(
-  compute: Compute,
-  desired: () => Promise<number>,
-  inService: () => readonly InstanceView[],
-  signal: AbortSignal,
-): Promise<void> {
-  return new Promise((resolveReady, reject) => {
-    const finish = (settle: () => void): void => {
-      unsubscribe();
-      signal.removeEventListener('abort', onAbort);
-      settle();
-    };
-    const onAbort = (): void => finish(() => reject(signal.reason));
-    const check = async (): Promise<void> => {
-      if (inService().length >= (await desired())) finish(resolveReady);
-    };
-    const unsubscribe = compute.onChange(() => void check());
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
-    void check();
-  });
 }
 
 /** For `GET /_chordfs/local`: what there is, for people and for the dashboard. */

@@ -165,6 +165,11 @@ function allActions({
 }
 
 function reasonOf(alarm: AlarmConfiguration, datapoints: readonly number[], value: AlarmState): string {
+  const missing = alarm.evaluationPeriods - datapoints.length;
+  if (datapoints.length === 0 && value !== 'INSUFFICIENT_DATA') {
+    const treatment = alarm.treatMissingData === 'breaching' ? 'Breaching' : 'NonBreaching';
+    return `Threshold Crossed: no datapoints were received for ${missing} periods and ${missing} missing datapoints were treated as [${treatment}].`;
+  }
   if (value === 'INSUFFICIENT_DATA')
     return `Insufficient Data: ${alarm.evaluationPeriods} datapoints were unknown.`;
   const crossed = datapoints.filter((point) => isBreaching(alarm, point)).length;
