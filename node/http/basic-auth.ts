@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 import { Refusal } from './refusal.ts';
 import { parseTarget } from './request-target.ts';
@@ -83,6 +84,18 @@ export function authorize(
   if (basicAuth === undefined) return;
   const readers = basicAuthUpload === undefined ? [basicAuth] : [basicAuth, basicAuthUpload];
   checkCredentials(request.authorization, readers);
+}
+
+/** For `listen`: whether a client that asks before it sends its body would get past `basicAuth`. */
+export function acceptsHead(options: AuthOptions): (request: IncomingMessage) => boolean {
+  return ({ method = 'GET', url = '/', headers }) => {
+    try {
+      authorize({ method, url, authorization: headers.authorization }, options);
+      return true;
+    } catch {
+      return false;
+    }
+  };
 }
 
 /** Refuses before anything of the body is read. */

@@ -102,8 +102,10 @@ const BROKEN_REQUESTS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
   HPE_INVALID_EOF_STATE: '400 Upload incomplete',
-  HPE_INVALID_METHOD: '501 Unsupported method',
 };
+
+/** Something that is HTTP but for a method that the parser does not know. */
+const METHOD = /^[A-Z]{3,32} \S+ HTTP\/1\.[01]\r?\n/;
 
 /** What the parser could not read still gets an answer, where there is somebody to read it. */
 function answerBrokenRequest(error: Error, socket: Duplex): void {
@@ -112,7 +114,9 @@ function answerBrokenRequest(error: Error, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const status = BROKEN_REQUESTS[code] ?? '400 Bad request syntax';
+  const isMethod =
+    code === 'HPE_INVALID_METHOD' && 'rawPacket' in error && METHOD.test(String(error.rawPacket));
+  const status = isMethod ? '501 Unsupported method' : (BROKEN_REQUESTS[code] ?? '400 Bad request syntax');
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 

@@ -133,7 +133,7 @@ function checkForm(ctx: Context, { parts, hasNamelessFile }: UploadBody): void {
 async function refuseOtherBody(ctx: Context): Promise<never> {
   if (ctx.is('urlencoded') === 'urlencoded') {
     let text = '';
-    for await (const piece of ctx.req) {
+    for await (const piece of ctx.req.iterator({ destroyOnReturn: false })) {
       text += piece.toString('latin1');
       if (text.length > LIMITS.fieldSize) break;
     }

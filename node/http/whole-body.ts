@@ -10,7 +10,8 @@ import { ChordfsError } from '../../domain/errors.ts';
 export async function* wholeBody(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   let receivedBytes = 0;
   try {
-    for await (const piece of request) {
+    // Whoever stops reading early still has to answer on this connection, so stopping must not destroy it.
+    for await (const piece of request.iterator({ destroyOnReturn: false })) {
       receivedBytes += piece.byteLength;
       yield piece;
     }

@@ -1,3 +1,4 @@
+import { acceptsHead } from '../../node/http/basic-auth.ts';
 import { createFileServer, type FileServerOptions } from '../../node/http/file-server.ts';
 import { type ListeningServer, type ListenOptions, listen } from '../../node/http/listen.ts';
 import { FakeFiles } from '../files/fake-files.ts';
@@ -48,7 +49,12 @@ export async function startTestServer(
       facts: { phase: 'joining' },
     }),
   });
-  const server = await listen(app.callback(), { addresses: [HOST], port: 0, ...listenOptions });
+  const server = await listen(app.callback(), {
+    addresses: [HOST],
+    port: 0,
+    mayContinue: acceptsHead(options),
+    ...listenOptions,
+  });
   const port = server.endpoints[0]?.port ?? 0;
   const at = { host: HOST, port };
   const answered = async (bytes: readonly (string | Uint8Array)[]) => {

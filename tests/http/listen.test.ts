@@ -1,0 +1,151 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listen } from '../../node/http/listen.ts';
+import { loadTls } from '../../node/http/tls-options.ts';
+import { contentOf } from '../files/content.ts';
+import { exchange } from './raw-http.ts';
+import { form, formHead, startTestServer } from './test-server.ts';
+
+describe('sockets', () => {
+  test('listens on every address it is given', async () => {
+    const server = await startTestServer({}, { addresses: ['127.23.0.3', '127.23.0.4'] });
+
+    expect(server.server.endpoints.map(({ address }) => address)).toEqual(['127.23.0.3', '127.23.0.4']);
+    for (const { address, port } of server.server.endpoints) {
+      const response = await exchange({ host: address, port }, ['GET / HTTP/1.1\r\nHost: x\r\n\r\n']);
+      expect(response?.status).toBe(200);
+    }
+    await server.close();
+  });
+
+  test('when one address is taken, none is kept', async () => {
+    const taken = await listen(() => undefined, { addresses: ['127.23.0.6'], port: 0 });
+    const port = taken.endpoints[0]?.port ?? 0;
+
+    await expect(listen(() => undefined, { addresses: ['127.23.0.5', '127.23.0.6'], port })).rejects.toThrow(
+      'EADDRINUSE',
+    );
+
+    const other = await listen(() => undefined, { addresses: ['127.23.0.5'], port });
+    await Promise.all([taken.close(0), other.close(0)]);
+  });
+
+  test('closing lets an upload finish and takes no new connection', async () => {
+    const server = await startTestServer();
+    const body = form([{ filename: 'a', content: contentOf(100_000) }]);
+    const socket = connect(server.at);
+    socket.write(formHead('/upload', body.byteLength));
+    socket.write(body.subarray(0, 50_000));
+    await expect.poll(() => server.files.receivedBytes).toBeGreaterThan(0);
+
+    const closing = server.server.close(10_000);
+    await expect(exchange(server.at, ['GET / HTTP/1.1\r\n\r\n'])).rejects.toThrow('ECONNREFUSED');
+    socket.write(body.subarray(50_000));
+    const answer = await new Promise<string>((resolve) =>
+      socket.once('data', (piece) => resolve(piece.toString())),
+    );
+    socket.destroy();
+    await closing;
+
+    expect(answer).toMatch(/^HTTP\/1\.1 204/);
+  });
+
+  test.each([
+    ['no HTTP', ['\x16\x03\x01\x02\x00\x01\x00\r\n\r\n'], 400],
+    ['a header too long', ['GET / HTTP/1.1\r\nX: ', 'a'.repeat(40_000), '\r\n\r\n'], 431],
+    ['headers too many', ['GET / HTTP/1.1\r\n', 'A: b\r\n'.repeat(10_000), '\r\n'], 431],
+    ['an unknown method', ['FROBNICATE / HTTP/1.1\r\nHost: x\r\n\r\n'], 501],
+    ['a bad length', ['POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n'], 400],
+    [
+      'two ways to end a body',
+      [
+        'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      ],
+      400,
+    ],
+  ])('%s is answered %s and survived', async (_, bytes, status) => {
+    const server = await startTestServer();
+
+    expect((await server.send(bytes))?.status).toBe(status);
+
+    expect((await server.get('/')).status).toBe(200);
+    await server.close();
+  });
+});
+
+describe('C24 TLS', () => {
+  let folder = '';
+  const pem = (name: string) => join(folder, name);
+  const selfSigned = (name: string) => {
+    const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.23.0.1'];
+    const files = ['-keyout', pem(`${name}.key`), '-out', pem(`${name}.crt`)];
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files],
+      {
+        stdio: 'ignore',
+      },
+    );
+    writeFileSync(
+      pem(`${name}.pem`),
+      readFileSync(pem(`${name}.key`), 'utf8') + readFileSync(pem(`${name}.crt`), 'utf8'),
+    );
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'chordfs-tls-'));
+    mkdirSync(pem('data'));
+    selfSigned('server');
+    selfSigned('client');
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const statusOver = (port: number, client?: string) =>
+    new Promise<number>((resolve, reject) => {
+      const own =
+        client === undefined ? {} : { cert: readFileSync(pem(client)), key: readFileSync(pem(client)) };
+      const options = { host: '127.23.0.1', port, ca: readFileSync(pem('server.crt')), agent: false, ...own };
+      const request = httpsRequest(options, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      request.on('error', reject);
+      request.end();
+    });
+
+  test('serves with a certificate', async () => {
+    const tls = loadTls({ serverCertificate: pem('server.pem'), dataDirectory: pem('data') });
+    const server = await startTestServer({}, { tls });
+
+    expect(await statusOver(server.at.port)).toBe(200);
+    await server.close();
+  });
+
+  test('with a client certificate, nobody gets in without it', async () => {
+    const files = { serverCertificate: pem('server.pem'), clientCertificate: pem('client.crt') };
+    const server = await startTestServer({}, { tls: loadTls({ ...files, dataDirectory: pem('data') }) });
+
+    expect(await statusOver(server.at.port, 'client.pem')).toBe(200);
+    await expect(statusOver(server.at.port)).rejects.toThrow();
+    await expect(statusOver(server.at.port, 'server.pem')).rejects.toThrow();
+    await server.close();
+  });
+
+  test.each([
+    ['inside the data folder', 'data/inside.pem', 3],
+    ['missing', 'missing.pem', 4],
+    ['not a certificate', 'garbage.pem', 5],
+    ['without a key', 'server.crt', 5],
+  ])("a certificate that is %s ends with uploadserver's exit code", (_, name, exitCode) => {
+    writeFileSync(pem('data/inside.pem'), 'x');
+    writeFileSync(pem('garbage.pem'), 'x');
+
+    expect(() => loadTls({ serverCertificate: pem(name), dataDirectory: pem('data') })).toThrow(
+      expect.objectContaining({ exitCode }),
+    );
+  });
+});
