@@ -8,7 +8,7 @@ import { MetadataServer } from '../imds/metadata-server.ts';
 import { checkAddresses, METADATA_PORT } from '../instances/addresses.ts';
 import type { Bundles } from '../instances/bundles.ts';
 import { allocatedBytes, diskMetric } from '../instances/disk-metric.ts';
-import { InstanceProcess } from '../instances/instance-process.ts';
+import { SupervisedProcess } from '../instances/supervised-process.ts';
 import { parseUserData, type UserData } from '../instances/user-data.ts';
 import { ACCOUNT_ID } from '../service.ts';
 import { type Machine, volumeSizeBytes } from './machine.ts';
@@ -33,7 +33,7 @@ export interface MachineRoomOptions
 
 /** The running side of one machine: its process, its metadata service and its agent. */
 interface Running {
-  readonly process: InstanceProcess;
+  readonly process: SupervisedProcess;
   readonly metadata: MetadataServer;
   readonly agent: { stop(): void };
   isFrozen: boolean;
@@ -73,15 +73,20 @@ export class MachineRoom {
     const metadata = new MetadataServer(this.facts(machine));
     await metadata.listen(machine.privateIp, METADATA_PORT);
     try {
-      const process = await InstanceProcess.start({
+      const process = await SupervisedProcess.start({
         bundleDirectory,
         directory,
         environment: this.environment(machine, userData),
-        exited: (how) => {
+        restarting: (code) =>
+          this.options.log(
+            `instance ${machine.instanceId}: its process exited with ${code}, starting it again`,
+          ),
+        ended: (how) => {
           this.leave(machine.instanceId);
           ended(how);
         },
       });
+      if (process.isOver) throw new Error('its process ended at once');
       const agent = this.startAgent(machine, userData);
       this.running.set(machine.instanceId, { process, metadata, agent, isFrozen: false });
     } catch (error) {

@@ -41,8 +41,12 @@ const BYTES_PER_GIB = 1024 ** 3;
 /** AWS's smallest root volume for Amazon Linux, used when the template names no size. */
 const DEFAULT_VOLUME_GIB = 8;
 
-/** The largest volume is where the data goes, whether it is the root or its own. */
+/** What images call their root volume. */
+const ROOT_DEVICES = ['/dev/xvda', '/dev/sda1'];
+
+/** The data volume is the one that is not the root; without such a one the data lies on the root. */
 export function volumeSizeBytes({ BlockDeviceMappings }: LaunchTemplateData): number {
-  const sizes = BlockDeviceMappings.map(({ Ebs }) => Ebs?.VolumeSize ?? 0);
-  return Math.max(DEFAULT_VOLUME_GIB * (sizes.some((size) => size > 0) ? 0 : 1), ...sizes) * BYTES_PER_GIB;
+  const isRoot = (name: string | undefined): boolean => name !== undefined && ROOT_DEVICES.includes(name);
+  const data = BlockDeviceMappings.find(({ DeviceName }) => !isRoot(DeviceName)) ?? BlockDeviceMappings[0];
+  return (data?.Ebs?.VolumeSize ?? DEFAULT_VOLUME_GIB) * BYTES_PER_GIB;
 }

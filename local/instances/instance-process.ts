@@ -7,6 +7,12 @@ import { dirname, join } from 'node:path';
 const STOP_DEADLINE_MS = 5_000;
 const LIFELINE_URL = new URL('./lifeline.mjs', import.meta.url).href;
 
+/** As Node tells it: exactly one of the two is not null. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
 export interface ProcessOptions {
   /** The unpacked bundle. */
   readonly bundleDirectory: string;
@@ -15,7 +21,7 @@ export interface ProcessOptions {
   /** Everything the process sees, besides PATH, HOME and the time zone. */
   readonly environment: Readonly<Record<string, string>>;
   /** Called once, when the process has ended for whatever reason. */
-  readonly exited: (how: string) => void;
+  readonly exited: (how: ProcessEnd) => void;
 }
 
 /** The node process of one instance. */
@@ -24,12 +30,12 @@ export class InstanceProcess {
   private readonly ended: Promise<unknown>;
   private hasEnded = false;
 
-  private constructor(child: ChildProcess, exited: (how: string) => void) {
+  private constructor(child: ChildProcess, exited: (how: ProcessEnd) => void) {
     this.child = child;
     this.ended = once(child, 'exit').catch(() => undefined);
     child.once('exit', (code, signal) => {
       this.hasEnded = true;
-      exited(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      exited({ code, signal });
     });
   }
 

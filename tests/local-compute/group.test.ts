@@ -88,7 +88,7 @@ describe('launching', () => {
     const id = only(simulation.inState('Pending:Wait'));
 
     let beats = 0;
-    while (simulation.inState('Pending:Wait').includes(id)) {
+    while (simulation.inState('Pending:Wait').includes(id) && beats < 1_000) {
       simulation.heartbeat(id, 'launch');
       simulation.pass(HEARTBEAT_MS / 2);
       beats++;
@@ -104,7 +104,7 @@ describe('launching', () => {
     simulation.scaleTo(1);
     const id = only(simulation.inState('Pending:Wait'));
 
-    while (simulation.inState('Pending:Wait').includes(id)) {
+    for (let hour = 0; hour < 100 && simulation.inState('Pending:Wait').includes(id); hour++) {
       simulation.heartbeat(id, 'launch');
       simulation.pass(3_600_000);
     }
@@ -197,6 +197,17 @@ describe('terminating', () => {
     const instance = simulation.group.find(id);
     if (instance !== undefined) simulation.group.terminate(instance, 'a user request');
     simulation.settle();
+
+    expect(simulation.state.instances).toEqual([]);
+  });
+
+  test('a machine that is gone cannot be retained', () => {
+    const { simulation, id } = inService();
+    simulation.state.configuration.terminateHookAbandon = 'retain';
+    simulation.scaleTo(0);
+    simulation.group.machineGone(id);
+
+    simulation.pass(HEARTBEAT_MS);
 
     expect(simulation.state.instances).toEqual([]);
   });

@@ -1,0 +1,93 @@
+import { InstanceProcess, type ProcessEnd, type ProcessOptions } from './instance-process.ts';
+
+/** As in the template's unit file: a process that exits is started again after this, real ms. */
+const RESTART_MS = 1_000;
+/** Starts after which the machine is given up: the unit's StartLimitBurst. */
+const MAX_STARTS = 20;
+
+export interface SupervisionOptions extends Omit<ProcessOptions, 'exited'> {
+  /** The process exited by itself and will be started again. */
+  readonly restarting: (code: number | null) => void;
+  /** Called once, when the process is gone for good. */
+  readonly ended: (how: string) => void;
+}
+
+/**
+ * What a machine's systemd does for its node: a process that exits is started again, a few times. A signal is how
+ * machines of the local cloud die, so that one is not survived.
+ */
+export class SupervisedProcess {
+  private readonly options: SupervisionOptions;
+  private process: InstanceProcess | undefined;
+  private restart: NodeJS.Timeout | undefined;
+  private starts = 0;
+  private hasEnded = false;
+  private isStopping = false;
+
+  private constructor(options: SupervisionOptions) {
+    this.options = options;
+  }
+
+  /** @throws Error when the process cannot be started at all. */
+  static async start(options: SupervisionOptions): Promise<SupervisedProcess> {
+    const supervised = new SupervisedProcess(options);
+    await supervised.startOnce();
+    return supervised;
+  }
+
+  /** Gone for good. */
+  get isOver(): boolean {
+    return this.hasEnded;
+  }
+
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+    this.process?.signal(signal);
+    if (signal === 'SIGKILL' && this.process === undefined) this.end('signal SIGKILL');
+  }
+
+  /** Ends it for good. Resolves when the process is gone. Safe to repeat. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    if (this.process === undefined) this.end('stopped');
+    else await this.process.stop();
+  }
+
+  private async startOnce(): Promise<void> {
+    this.starts++;
+    let hasExited = false;
+    const started = await InstanceProcess.start({
+      ...this.options,
+      exited: (end) => {
+        hasExited = true;
+        this.exited(end);
+      },
+    });
+    if (hasExited) return;
+    this.process = started;
+    // Somebody may have asked to stop while the process was on its way up.
+    if (this.isStopping) await started.stop();
+  }
+
+  private exited({ code, signal }: ProcessEnd): void {
+    this.process = undefined;
+    if (signal !== null || this.isStopping || this.starts >= MAX_STARTS) {
+      this.end(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      return;
+    }
+    this.options.restarting(code);
+    this.restart = setTimeout(() => {
+      this.startOnce().catch((error: unknown) => this.end(`it did not start again: ${String(error)}`));
+    }, RESTART_MS);
+  }
+
+  private end(how: string): void {
+    clearTimeout(this.restart);
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.options.ended(how);
+  }
+}
