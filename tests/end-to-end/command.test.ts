@@ -67,7 +67,7 @@ async function ready({ child, lines, errors }: Command): Promise<ReadyLine> {
   const line = await until(
     'the ready line',
     () => {
-      if (child.exitCode !== null) throw new Error(errors.join('\n'));
+      if (lines[0] === undefined) throw new Error(errors.join('\n'));
       return lines[0];
     },
     90_000,
@@ -156,7 +156,7 @@ describe('chordfs up --json', () => {
 
   test('interrupted while it starts it stops too', { timeout: 60_000 }, async () => {
     const command = start(['--json']);
-    await until('the first process below it', () => processesOf(command).length > 1, 60_000);
+    await until('the start of the cloud', () => command.errors.some((line) => /^Starting/.test(line)), 60_000);
     const processes = processesOf(command);
     command.child.kill('SIGTERM');
     expect(await exitCode(command)).toBe(0);
