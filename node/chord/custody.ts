@@ -15,7 +15,7 @@ import { learn } from './news.ts';
 import type { Custody, Grantee, NodeState } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { answer, servesNow, type Turn } from './turn.ts';
-import { hasVerdict } from './verdict.ts';
+import { hasVerdict, verdictOn } from './verdict.ts';
 
 /** Owner of the whole circle: needs no lease, for there is nobody to give one. */
 export function isAlone({ custody, self }: NodeState): boolean {
@@ -273,14 +273,20 @@ function newGrantee(turn: Turn, member: Member, arcFrom: Identifier): Grantee {
 function cededAnswer(turn: Turn): Answer {
   const { custody } = turn.node;
   const { ceded, grantee } = custody;
-  if (ceded === undefined || grantee === undefined || custody.reportedSequence < ceded.sequence) {
-    return { kind: 'pending' };
-  }
+  if (ceded === undefined || grantee === undefined) return { kind: 'pending' };
+  if (custody.reportedSequence < ceded.sequence && !isNobodyToReportTo(turn.node)) return { kind: 'pending' };
   return {
     kind: 'ceded',
     arcFrom: ceded.from,
     grant: ceded.grantee === undefined ? undefined : boundsOf(turn, ceded.grantee),
   };
+}
+
+/** Every other serving member's process is gone, and what it knew of our arc with it. */
+function isNobodyToReportTo(node: NodeState): boolean {
+  return node.table.serving.every(
+    (member) => member.instanceId === node.self.instanceId || verdictOn(node, member)?.verdict === 'refused',
+  );
 }
 
 function notInArc(node: NodeState, from: Member): Answer {

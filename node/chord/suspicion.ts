@@ -163,12 +163,15 @@ function dropFromRing(turn: Turn, member: Member, isPredecessor: boolean): void 
 export function observeAlive(turn: Turn, member: Member): void {
   const { node } = turn;
   const suspicion = node.suspicions.get(member.instanceId);
-  if (suspicion === undefined || suspicion.member.incarnation > member.incarnation) return;
+  if (suspicion === undefined) return;
+  // A later life speaking is no sign of life of the earlier one.
+  const isSameLife = suspicion.member.incarnation === member.incarnation;
+  if (!isSameLife && node.config.corrections.incarnations) return;
   node.suspicions = withoutEntry(node.suspicions, member.instanceId);
   if (suspicion.verdict === undefined) return;
   if (node.pointers.predecessor?.instanceId === member.instanceId && node.pointers.predecessorIsDead) {
-    const isSameLife = node.pointers.predecessor.incarnation === member.incarnation;
-    node.pointers = { ...node.pointers, predecessorIsDead: !isSameLife };
+    const isStillIt = node.pointers.predecessor.incarnation === member.incarnation;
+    node.pointers = { ...node.pointers, predecessorIsDead: !isStillIt };
   }
   kick(turn);
 }

@@ -187,12 +187,16 @@ export function takeOverChecked(turn: Turn, checkId: number): void {
   };
 }
 
-/** Entries that the chain of custody contradicts are old rumours: whoever is inside our arc serves no more. */
+/**
+ * Entries that the chain of custody contradicts are old rumours: whoever is inside our arc serves no more. And a
+ * newcomer that died on its way in, with nobody next to it left to notice, is buried by the owner of its place.
+ */
 export function buryContradicted(turn: Turn): void {
   const { node } = turn;
   const { arcFrom } = node.custody;
   if (arcFrom === undefined || !servesNow(node) || !hasLease(node, turn.nowMs)) return;
-  for (const member of membersBetween(node.table.serving, arcFrom, node.self.id)) {
+  for (const member of membersBetween(node.table.members, arcFrom, node.self.id)) {
+    if (member.phase === 'joining' && verdictOn(node, member) === undefined) continue;
     publish(turn, { ...member, phase: 'left' });
   }
 }
