@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
 import { type Identifier, inArc } from '../../domain/identifier.ts';
 import type { MemberPhase } from '../../domain/member.ts';
@@ -80,6 +81,8 @@ class NodeMovement implements Movement {
       onPass: (held) =>
         this.#exposure.ownArcsChanged(held.filter((each) => this.#isOwn(each)).map(({ arc }) => arc)),
     });
+    // Every transfer under way listens to it; how many that may be is the pacer's affair.
+    setMaxListeners(0, signal);
     // Registered before the ring can ask: an arc must never be taken over without the check.
     ring.beforeTakeOver((arc, checkSignal) => this.#checkTakeOver(arc, checkSignal));
   }
@@ -107,6 +110,7 @@ class NodeMovement implements Movement {
   }
 
   async syncAsJoiner(signal: AbortSignal): Promise<void> {
+    setMaxListeners(0, signal);
     await this.#seenByAll('joining', signal);
     for (let round = 0; round < MAX_FINAL_PASSES; round++) {
       const movedAnything = await this.#loop.completePass(signal);
@@ -116,6 +120,7 @@ class NodeMovement implements Movement {
   }
 
   async drain(signal: AbortSignal): Promise<void> {
+    setMaxListeners(0, signal);
     const { ring } = this.#options;
     if (ring.snapshot().self.phase === 'active') await ring.enter('draining', { signal });
     await this.#seenByAll('draining', signal);
@@ -205,35 +210,36 @@ class NodeMovement implements Movement {
       throw new ChordfsError('NODE_NOT_READY', { reason: 'the ring changed' });
   }
 
-  /** Those who come after pull by themselves; pushing at the same time would move everything twice. */
+  /**
+   * Those who come after pull by themselves; pushing at the same time would move everything twice. Waits while what
+   * they lack still shrinks: under steady writes it never becomes nothing.
+   */
   async #letThemPull(arc: Arc, targets: readonly RingMember[], signal: AbortSignal): Promise<void> {
     const { plane, store } = this.#options;
-    let before = '';
-    let sameSinceMs = performance.now();
-    for (;;) {
-      const held = await Promise.all(
+    const request = { kind: 'chunks' as const, arcs: [arc] };
+    let leastLackingBytes = Number.POSITIVE_INFINITY;
+    let shrankAtMs = performance.now();
+    while (performance.now() - shrankAtMs < PULL_PATIENCE_MS) {
+      const heldBytes = await Promise.all(
         targets.map(async (member) => {
-          const callOptions = { signal, timeoutMs: SEES_WAIT_MS };
-          const { reply } = await plane.calls.call(
-            member,
-            'digests',
-            { kind: 'chunks', arcs: [arc] },
-            callOptions,
-          );
-          return reply.digests[0]?.hash ?? '';
+          const { reply } = await plane.calls.call(member, 'digests', request, {
+            signal,
+            timeoutMs: SEES_WAIT_MS,
+          });
+          return reply.digests[0]?.sizeBytes ?? 0;
         }),
       );
-      const own = store.digestChunks(arc).hash;
-      if (held.every((hash) => hash === own)) return;
-      if (held.join() !== before) sameSinceMs = performance.now();
-      before = held.join();
-      if (performance.now() - sameSinceMs > PULL_PATIENCE_MS) return;
+      const lackingBytes = store.digestChunks(arc).sizeBytes - Math.min(...heldBytes);
+      if (lackingBytes <= 0 || targets.length === 0) return;
+      if (lackingBytes < leastLackingBytes) shrankAtMs = performance.now();
+      leastLackingBytes = Math.min(leastLackingBytes, lackingBytes);
       await pause(RETRY_MS, signal);
     }
   }
 
   /** Before this node speaks for a dead member's arc: it must know what the arc's other replicas know. */
   async #checkTakeOver(arc: Arc, signal: AbortSignal): Promise<void> {
+    setMaxListeners(0, signal);
     const { ring, plane } = this.#options;
     for (;;) {
       // The dead may still be in the view: they are the members that lie in the arc they leave.

@@ -3,6 +3,7 @@ import type { RingMember } from '../../domain/replica-placement.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Arc, ChunkInfo, Store } from '../store/store.ts';
 import { splitArc } from './arcs.ts';
+import { callPatiently } from './patient-calls.ts';
 
 /**
  * What two members hold differently in an arc. Digests first; where they differ the arc is split and the halves are
@@ -93,7 +94,10 @@ async function* differingArcs(options: DiffOptions, kind: Kind): AsyncGenerator<
 
 async function digests({ calls, member, signal }: DiffOptions, kind: Kind, arcs: readonly Arc[]) {
   const request = { kind, arcs: [...arcs] };
-  const { reply } = await calls.call(member, 'digests', request, { signal, timeoutMs: CALL_TIMEOUT_MS });
+  const { reply } = await callPatiently(calls, member, 'digests', request, {
+    signal,
+    timeoutMs: CALL_TIMEOUT_MS,
+  });
   return reply.digests;
 }
 
@@ -101,7 +105,7 @@ async function listRecords({ calls, member, signal }: DiffOptions, arc: Arc): Pr
   const found: FileRecord[] = [];
   for (;;) {
     const request = { arc, after: found.at(-1)?.name, limit: 1_000, role: 'replica' as const, brief: true };
-    const { reply } = await calls.call(member, 'list-records', request, {
+    const { reply } = await callPatiently(calls, member, 'list-records', request, {
       signal,
       timeoutMs: CALL_TIMEOUT_MS,
     });
@@ -114,7 +118,7 @@ async function listChunks({ calls, member, signal }: DiffOptions, arc: Arc): Pro
   const found: ChunkInfo[] = [];
   for (;;) {
     const request = { arc, after: chunkIdOf(found.at(-1)), limit: 1_000 };
-    const { reply } = await calls.call(member, 'list-chunks', request, {
+    const { reply } = await callPatiently(calls, member, 'list-chunks', request, {
       signal,
       timeoutMs: CALL_TIMEOUT_MS,
     });

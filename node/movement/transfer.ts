@@ -1,4 +1,3 @@
-import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
@@ -6,6 +5,7 @@ import { matchesChecksum } from '../files/chunk-checksum.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { ChunkInfo, Store } from '../store/store.ts';
 import type { Pacer, Urgency } from './pacer.ts';
+import { callPatiently } from './patient-calls.ts';
 import type { ProgressMeter } from './progress.ts';
 
 export interface TransferOptions {
@@ -118,15 +118,14 @@ export class Transfer {
     request: Parameters<typeof this.calls.call<O>>[2],
     payload?: Uint8Array,
   ) {
-    return await this.calls.call(member, operation, request, { signal, timeoutMs: TIMEOUT_MS, payload });
+    return await callPatiently(this.calls, member, operation, request, {
+      signal,
+      timeoutMs: TIMEOUT_MS,
+      payload,
+    });
   }
 
   get calls(): PeerCalls {
     return this.#options.calls;
   }
-}
-
-/** Whether an error of one item should not keep the others from being moved. */
-export function isOperatingFailure(error: unknown): error is ChordfsError {
-  return error instanceof ChordfsError;
 }

@@ -15,6 +15,8 @@ export class RingControl {
   members: RingMember[] = [];
   readonly rings = new Map<string, FakeRing>();
   #version = 0;
+  /** How late each node learns of a change; 0: at once. */
+  viewDelayMs: () => number = () => 0;
 
   ring(member: Omit<RingMember, 'phase'>): FakeRing {
     const ring = new FakeRing(this, member);
@@ -29,13 +31,19 @@ export class RingControl {
     this.#version++;
     for (const ring of this.rings.values()) {
       ring.noteGains(before, this.members);
-      if (!unaware.includes(ring.member.instanceId)) this.inform(ring.member.instanceId);
+      if (!unaware.includes(ring.member.instanceId)) this.#informLater(ring.member.instanceId);
     }
     await Promise.resolve();
   }
 
   inform(instanceId: string): void {
     this.rings.get(instanceId)?.deliver(this.members, this.#version);
+  }
+
+  #informLater(instanceId: string): void {
+    const delayMs = this.viewDelayMs();
+    if (delayMs === 0) this.inform(instanceId);
+    else setTimeout(() => this.inform(instanceId), delayMs);
   }
 
   phaseOf(instanceId: string): MemberPhase | undefined {
@@ -74,6 +82,7 @@ export class FakeRing implements Ring {
   }
 
   deliver(members: readonly RingMember[], version: number): void {
+    if (version <= this.#snapshot.version) return;
     const own = members.find(({ instanceId }) => instanceId === this.member.instanceId);
     const self = own ?? { ...this.member, phase: 'left' as const };
     this.#snapshot = { version, ringId: 'test', self, members };

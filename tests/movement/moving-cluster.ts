@@ -90,6 +90,16 @@ export class MovingCluster {
     await this.control.remove(name);
   }
 
+  /** For the message of a failure. */
+  describe(): string {
+    return [...this.nodes.entries()]
+      .map(
+        ([name, { movement }]) =>
+          `${name} ${this.control.phaseOf(name)} ${JSON.stringify(movement.progress())}`,
+      )
+      .join('\n');
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.nodes.values()].map(({ movement }) => movement.stop()));
   }
