@@ -340,6 +340,7 @@ describe('the reconciler', () => {
     await plane.putRing();
     await plane.putMember('i-1', { lifecycleState: 'Pending:Wait' });
     await plane.putMember('i-2', { state: 'GONE', lifecycleState: 'Terminating:Wait' });
+    plane.nowMs += plane.timing.unassignedGraceMs + 1;
 
     await reconcileOnce();
 
