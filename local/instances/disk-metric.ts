@@ -5,14 +5,21 @@ import type { AgentConfiguration } from './agent-configuration.ts';
 
 const BLOCK_BYTES = 512;
 
-/** Bytes allocated below a folder, as `du` counts them. Files that vanish meanwhile count as nothing. */
-export async function allocatedBytes(directory: string): Promise<number> {
+/**
+ * Bytes allocated below a folder, as `du` counts them: a file with several names once. Files that vanish meanwhile
+ * count as nothing.
+ */
+export async function allocatedBytes(directory: string, counted = new Set<number>()): Promise<number> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   let total = 0;
   for (const entry of entries) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) total += await allocatedBytes(path);
+    if (entry.isDirectory()) total += await allocatedBytes(path, counted);
     const stat = await lstat(path).catch(() => undefined);
+    if (stat !== undefined && stat.nlink > 1 && !entry.isDirectory()) {
+      if (counted.has(stat.ino)) continue;
+      counted.add(stat.ino);
+    }
     total += (stat?.blocks ?? 0) * BLOCK_BYTES;
   }
   return total;
