@@ -152,6 +152,8 @@ export function leaseAnswered(
   const { node } = turn;
   switch (lease.kind) {
     case 'granted':
+      // An answer about the arc from before a hand-over says nothing about what became of it.
+      if (node.custody.isUncertain && sent.sequence < node.custody.sequence) return;
       noteLease(turn, sent.atMs);
       noteReported(turn, sent.sequence);
       break;
@@ -184,6 +186,7 @@ export function noteLease(turn: Turn, sentAtMs: number): void {
     ...node.custody,
     leaseUntilMs: Math.max(node.custody.leaseUntilMs, sentAtMs + leaseMs),
     rightUntilMs: Math.max(node.custody.rightUntilMs, sentAtMs + grantRightMs),
+    isUncertain: false,
   };
   node.schedule = { ...node.schedule, reviveAtMs: Number.POSITIVE_INFINITY };
 }
@@ -306,7 +309,7 @@ function refusal(reason: 'notResponsible' | 'notSettled'): Answer {
 export function acceptHandOver(
   turn: Turn,
   from: Member,
-  offer: { readonly arcFrom: Identifier; readonly grant: GrantBounds | undefined },
+  offer: { readonly arcFrom: Identifier; readonly sequence: number; readonly grant: GrantBounds | undefined },
   callId: number,
 ): void {
   const { node } = turn;
@@ -332,6 +335,10 @@ export function acceptHandOver(
       callId,
       inOpenArc(from.id, custody.arcFrom, self.id) ? { kind: 'replaced' } : notInArc(node, from),
     );
+    return;
+  }
+  if (offer.sequence < custody.grantee.sequence) {
+    answer(turn, callId, refusal('notSettled'));
     return;
   }
   const isWhole = offer.arcFrom === self.id;

@@ -33,6 +33,8 @@ export type Request =
       readonly kind: 'handOver';
       readonly from: Member;
       readonly arcFrom: Identifier;
+      /** Of `LeaseRequest`: an offer that was taken back since is recognised. */
+      readonly sequence: number;
       readonly grant: GrantBounds | undefined;
     }
   /** The sender leaves the pointers: its predecessor and its list stand in for it. Answered `done`. */

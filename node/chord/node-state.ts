@@ -84,6 +84,8 @@ export interface Custody {
   readonly ceded: Ceded | undefined;
   /** The arc is being handed over: nothing is answered for it any more. */
   readonly isHandingOver: boolean;
+  /** A hand-over failed without our knowing whether it was accepted; ends with the next lease. */
+  readonly isUncertain: boolean;
 }
 
 export interface Grantee {
@@ -119,6 +121,7 @@ export const NO_CUSTODY: Custody = {
   reportedSequence: 0,
   ceded: undefined,
   isHandingOver: false,
+  isUncertain: false,
 };
 
 export interface PendingCall {

@@ -107,10 +107,9 @@ export function activateAnswered(turn: Turn, reply: Answer): void {
       renewLeaseNow(turn);
       return;
     case 'askOther':
-      learn(turn, reply.member);
-      if (findMember(node.table, reply.member.id)?.instanceId === reply.member.instanceId) {
-        call(turn, reply.member, { kind: 'activate', from: node.self }, { kind: 'activate' });
-      }
+      // News moves us on at once; the same answer again means that others have something to settle first.
+      if (learn(turn, reply.member)) askForArc(turn);
+      else postpone(turn);
       return;
     case 'replaced':
       becomeReplaced(turn);
@@ -134,6 +133,12 @@ function leaveRing(turn: Turn): void {
   const { node } = turn;
   const { custody } = node;
   const grantor = grantorOf(node);
+  const isLast = isAlone(node) && node.table.members.length > 1;
+  if (isLast) {
+    // Newcomers are on their way in: without us there would be no ring for them.
+    postpone(turn);
+    return;
+  }
   if (custody.arcFrom === undefined || isAlone(node) || !node.config.memberTable) {
     depart(turn);
     return;
@@ -144,7 +149,8 @@ function leaveRing(turn: Turn): void {
   }
   node.custody = { ...custody, isHandingOver: true };
   const grant = custody.grantee === undefined ? undefined : boundsOf(turn, custody.grantee);
-  const request = { kind: 'handOver', from: node.self, arcFrom: custody.arcFrom, grant } as const;
+  const { arcFrom, sequence } = custody;
+  const request = { kind: 'handOver', from: node.self, arcFrom, sequence, grant } as const;
   call(turn, grantor, request, { kind: 'handOver' });
 }
 
@@ -166,7 +172,13 @@ export function handOverAnswered(turn: Turn, reply: Answer): void {
 export function handOverFailed(turn: Turn): void {
   const { node } = turn;
   if (node.entering?.phase !== 'left') return;
-  node.custody = { ...node.custody, isHandingOver: false, leaseUntilMs: Number.NEGATIVE_INFINITY };
+  node.custody = {
+    ...node.custody,
+    isHandingOver: false,
+    isUncertain: true,
+    sequence: node.custody.sequence + 1,
+    leaseUntilMs: Number.NEGATIVE_INFINITY,
+  };
   postpone(turn);
 }
 
@@ -288,7 +300,7 @@ export function resumeAnswered(turn: Turn, reply: Answer): void {
       placeRegained(turn, reply);
       return;
     case 'askOther':
-      learn(turn, reply.member);
+      if (!learn(turn, reply.member)) return;
       call(turn, reply.member, { kind: 'resume', from: node.self }, { kind: 'resume' });
       return;
     case 'replaced':

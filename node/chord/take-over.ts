@@ -54,6 +54,8 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   const { doubt, sinceMs } = doubtOf(node, grantee);
   const hearsayMs = grantee.isExact && grantee.arcFrom !== undefined ? 0 : leaseMs + leaseMarginMs;
   if (doubt === 'none') return Number.POSITIVE_INFINITY;
+  // It may have accepted our arc: only its death makes sure that it does not speak for it.
+  if (node.custody.isUncertain && doubt !== 'refused') return Number.POSITIVE_INFINITY;
   if (turn.nowMs >= grantee.leaseUntilMs || doubt === 'refused') {
     if (!mayBeLast(turn, grantee)) return Number.POSITIVE_INFINITY;
   }
@@ -167,9 +169,11 @@ function memberBefore(node: NodeState, { member, arcFrom, next }: Grantee): Ring
     id !== self.id && clockwiseDistance(id, self.id) > clockwiseDistance(member.id, self.id);
   if (arcFrom === self.id) return undefined;
   if (arcFrom !== undefined && isBefore(arcFrom)) {
-    const entry = findMember(node.table, arcFrom);
-    if (entry !== undefined) return entry;
     if (next?.member.id === arcFrom) return { ...next.member, phase: 'active' };
+    const entry = findMember(node.table, arcFrom);
+    // A newcomer there is a later life: the one that owned the arc is over, and is taken over in its turn.
+    if (entry?.phase === 'joining') return { ...entry, incarnation: entry.incarnation - 1, phase: 'left' };
+    if (entry !== undefined) return entry;
   }
   const before = firstBefore(
     node.table.serving,

@@ -113,7 +113,7 @@ export const requestCodec = unionCodec<Request>({
   admit: recordCodec({ from: member, fence: counter }),
   joinAfter: recordCodec({ from: member, fence: counter }),
   activate: recordCodec({ from: member }),
-  handOver: recordCodec({ from: member, arcFrom: identifierCodec, grant }),
+  handOver: recordCodec({ from: member, arcFrom: identifierCodec, sequence: counter, grant }),
   leave: recordCodec({ from: ringMember, predecessor: optionalCodec(member), successorList }),
   resume: recordCodec({ from: member }),
   askVote: recordCodec({ from: member, about: member, servingDigest: digest }),

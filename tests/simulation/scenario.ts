@@ -223,8 +223,20 @@ function mend(simulation: Simulation): void {
   for (const node of down()) {
     if (mustRestart || dice.chance(0.6)) simulation.restart(node);
   }
+  foundAnew(simulation);
   // The group replaces what does not come back, and its rows end: nobody waits for the dead.
   simulation.queue.after(5_000, () => removeDead(simulation, down()));
+}
+
+/** The last member left on purpose while others were on their way: the control plane lets one of them begin anew. */
+function foundAnew(simulation: Simulation): void {
+  const { registry } = simulation;
+  const isOver = registry.rows().every(({ phase }) => phase === 'joining');
+  const founder = [...simulation.nodes.values()].find(({ isUp, isGone }) => isUp && !isGone);
+  if (isOver && founder !== undefined && !insideById(simulation).some(({ isServing }) => isServing)) {
+    founder.member = { ...founder.member, incarnation: founder.member.incarnation + 1 };
+    simulation.create(founder);
+  }
 }
 
 function removeDead(simulation: Simulation, down: readonly SimulatedNode[]): void {

@@ -179,6 +179,7 @@ export class Simulation {
     if (node.isUp || node.isGone) return;
     this.trace(() => `restart ${node.member.instanceId}`);
     node.member = { ...node.member, incarnation: node.member.incarnation + 1 };
+    node.isLeaving = false;
     this.start(node);
     const row = this.registry.find(node.member.instanceId);
     if (row === undefined || row.phase === 'joining') {
