@@ -64,31 +64,41 @@ export class ChunkReader {
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     const parts = partsOf(source, start, end);
-    let ahead: Promise<Uint8Array> | undefined;
-    let holdsAhead = false;
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
-    signal.throwIfAborted();
-    signal.addEventListener('abort', abort, { once: true });
-    await this.#essential.acquire(signal);
-    try {
-      for (const [i, part] of parts.entries()) {
-        const current = ahead ?? this.chunk(source, part, controller.signal);
-        const next = parts[i + 1];
-        if (holdsAhead) this.#ahead.release();
-        holdsAhead = next !== undefined && this.#ahead.tryAcquire();
-        ahead = next !== undefined && holdsAhead ? this.chunk(source, next, controller.signal) : undefined;
-        // Its failure is met when its turn comes; until then it must not count as unhandled.
-        ahead?.catch(() => undefined);
-        const bytes = await current;
-        yield bytes.subarray(part.from, part.to);
-      }
-    } finally {
-      // Reached also when the client goes away in the middle: what was fetched ahead is for nobody then.
+    let ahead: Promise<Uint8Array> | undefined;
+    let holdsAhead = false;
+    let isOver = false;
+    const finish = () => {
+      if (isOver) return;
+      isOver = true;
       if (holdsAhead) this.#ahead.release();
       this.#essential.release();
       signal.removeEventListener('abort', abort);
       controller.abort(new ChordfsError('DEADLINE_EXCEEDED', { reason: 'reader is done' }));
+    };
+    await this.#essential.acquire(signal);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for (const [i, part] of parts.entries()) {
+        const current = ahead ?? this.chunk(source, part, controller.signal);
+        const following = parts[i + 1];
+        if (holdsAhead) this.#ahead.release();
+        holdsAhead = following !== undefined && this.#ahead.tryAcquire();
+        ahead =
+          following !== undefined && holdsAhead
+            ? this.chunk(source, following, controller.signal)
+            : undefined;
+        // Its failure is met when its turn comes; until then it must not count as unhandled.
+        ahead?.catch(() => undefined);
+        const bytes = await current;
+        // Nothing is left to do after the last piece, so a reader that stops there owes no further call.
+        if (following === undefined) finish();
+        yield bytes.subarray(part.from, part.to);
+      }
+    } finally {
+      // Reached also when the client goes away in the middle: what was fetched ahead is for nobody then.
+      finish();
     }
   }
 

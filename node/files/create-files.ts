@@ -31,6 +31,8 @@ export interface FilesOptions {
   readonly tracker: WriteTracker;
 }
 
+/** Read in one go and without a buffer slot. */
+const SMALL_BYTES = 256 * 1024;
 const DELETE_DEADLINE_MS = 25_000;
 const DELETE_ATTEMPT_MS = 6_000;
 
@@ -93,7 +95,7 @@ async function* readRange(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   if (start === end) return;
-  const isSmall = record.chunks.length === 1;
+  const isSmall = record.chunks.length === 1 && record.sizeBytes <= SMALL_BYTES;
   const content = inline ?? (isSmall ? await smallContent({ store, cache }, record) : undefined);
   if (content === undefined) yield* chunks.read(record, { start, end }, signal);
   else yield content.byteLength === end - start ? content : content.subarray(start, end);

@@ -37,6 +37,7 @@ const PARALLEL_ARCS = 3;
 export class MovementLoop {
   readonly #options: MovementLoopOptions;
   #members: readonly RingMember[] = [];
+  #incarnation: number | undefined;
   #isWoken = true;
   #wake: () => void = () => undefined;
   #startedPasses = 0;
@@ -58,6 +59,9 @@ export class MovementLoop {
     if (died.length > 0) this.#deathAtMs = now();
     this.#members = snapshot.members;
     this.#changedAtMs = now();
+    // A new life of this process in the ring: it missed whatever was written while it was not a member.
+    if (snapshot.self.incarnation !== this.#incarnation) synced.forgetAll();
+    this.#incarnation = snapshot.self.incarnation;
     synced.retain(heldArcs(snapshot).map(({ arc }) => arc));
     this.wake();
   }
