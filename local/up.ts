@@ -108,6 +108,7 @@ interface Parts {
 
 function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
   const { options, clock, services, directory, packageDirectory, endpointUrl, privatePrefix, log } = parts;
+  const bundles = { packages: packageDirectory, kept: join(directory, 'node-bundles') };
   return createCompute({
     clock,
     emit: (event) => services.bridge.emit(event),
@@ -117,7 +118,7 @@ function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
     credentials: services.credentials,
     endpointUrl,
     putMetricData: (data) => services.putMetricData(data),
-    bundle: (sha256) => findNodeBundle(packageDirectory, sha256),
+    bundle: (sha256) => findNodeBundle(bundles, sha256),
     instanceProfileRole: (profile) => services.iam.roleOfInstanceProfile(profile),
     volumeSizeBytes: options.volumeSizeBytes,
     firstHost: options.firstHost,
