@@ -63,6 +63,19 @@ export class ArcDigest {
     for (const item of this.#itemsBetween(first, first + STRETCH_SIZE - 1)) this.add(item);
   }
 
+  /** Whether the items stored near `key` are still exactly those that were counted. */
+  isIntactAt(key: number): boolean {
+    const stretch = key >>> STRETCH_SHIFT;
+    const first = stretch * STRETCH_SIZE;
+    const stored: Sum = { count: 0, sizeBytes: 0, high: 0, low: 0 };
+    for (const item of this.#itemsBetween(first, first + STRETCH_SIZE - 1)) addItem(stored, item);
+    return (
+      stored.count === this.#counts[stretch] &&
+      stored.high >>> 0 === this.#highs[stretch] &&
+      stored.low >>> 0 === this.#lows[stretch]
+    );
+  }
+
   of(arc: Arc): Digest {
     const sum: Sum = { count: 0, sizeBytes: 0, high: 0, low: 0 };
     for (const [first, last] of stretchesOfArc(arc)) this.#addRange(sum, first, last);

@@ -1,4 +1,4 @@
-import { CountedTable } from './counted-table.ts';
+import { CountedTable, type CountedTableOptions } from './counted-table.ts';
 import { hashChunkInfo } from './item-hash.ts';
 import type { Arc, ChunkId, ChunkInfo, Digest } from './store.ts';
 import type { IndexTable } from './store-index.ts';
@@ -22,13 +22,13 @@ export class ChunkTable {
   readonly #table: CountedTable;
   #allocatedBytes = 0;
 
-  /** @param onDamage An entry is unreadable; its chunk is absent until it is put again. */
-  constructor(table: IndexTable, onDamage: (key: Buffer) => void) {
+  /** `onDamage`: an entry is unreadable; its chunk is absent until it is put again. */
+  constructor(table: IndexTable, told: Pick<CountedTableOptions, 'onDamage' | 'onLoss'>) {
     this.#table = new CountedTable(table, {
       onCount: ({ sizeBytes }, sign) => {
         this.#allocatedBytes += sign * allocatedBytesOf(sizeBytes);
       },
-      onDamage,
+      ...told,
     });
   }
 

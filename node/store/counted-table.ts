@@ -1,3 +1,4 @@
+import { ChordfsError } from '../../domain/errors.ts';
 import { ArcDigest, type DigestItem } from './arc-digest.ts';
 import { type SealedEntry, seal, unseal, unsealSummary } from './sealed-entry.ts';
 import type { Arc, Digest } from './store.ts';
@@ -11,6 +12,8 @@ export interface CountedTableOptions {
   readonly onCount: (summary: Summary, sign: 1 | -1) => void;
   /** Told once of every key whose value turned out damaged. */
   readonly onDamage: (key: Buffer) => void;
+  /** Told when entries that were there cannot be found any more: pages of the index itself are damaged. */
+  readonly onLoss: (error: ChordfsError) => void;
 }
 
 const FIRST_KEY = positionKey(0);
@@ -35,18 +38,24 @@ export class CountedTable {
     this.#options = options;
   }
 
-  /** Reads everything once: digests, counts, and what is damaged. About a microsecond per entry. */
+  /**
+   * Reads everything once: digests, counts, and what is damaged. A few microseconds per entry.
+   * @throws ChordfsError `CORRUPT` when entries are missing.
+   */
   load(): void {
+    let found = 0;
     for (const { key, value } of this.#table.between(FIRST_KEY, END_KEY)) {
+      found += 1;
       const summary = unsealSummary(key, value);
       if (summary === undefined) this.#markDamaged(key);
       else this.#count(key, summary, 1);
     }
+    if (found !== this.#table.entryCount()) throw new ChordfsError('CORRUPT', { part: 'index' });
   }
 
   get(key: Buffer): SealedEntry | 'damaged' | undefined {
     const value = this.#table.get(key);
-    if (value === undefined) return undefined;
+    if (value === undefined) return this.#proveAbsence(key);
     const entry = unseal(key, value);
     if (entry !== undefined) return entry;
     this.#discoverDamage(key);
@@ -104,6 +113,17 @@ export class CountedTable {
     }
     for (const key of damaged) this.#discoverDamage(key);
     return { sound, next: last === undefined ? undefined : keyAfter(last) };
+  }
+
+  /**
+   * A damaged page of the index can lose entries without a word, and "there is no such file" is an answer that a
+   * client acts on. So before it is given, what is stored around the key must still be what the digest counted.
+   */
+  #proveAbsence(key: Buffer): undefined {
+    if (this.#digest.isIntactAt(positionOf(key))) return undefined;
+    const error = new ChordfsError('CORRUPT', { part: 'index' });
+    this.#options.onLoss(error);
+    throw error;
   }
 
   async #change(key: Buffer, entry: SealedEntry | undefined, write: () => Promise<void>): Promise<void> {

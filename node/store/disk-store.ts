@@ -77,11 +77,15 @@ export class DiskStore implements Store {
   private constructor(parts: Parts, options: DiskStoreOptions) {
     const now = options.now ?? Date.now;
     this.#parts = parts;
-    this.#records = new RecordTable(parts.index.records);
     this.#health = new DiskHealth(options.onFailure ?? (() => undefined));
+    const onLoss = (error: unknown) => this.#health.fail(error);
+    this.#records = new RecordTable(parts.index.records, onLoss);
     // The chunk of a damaged entry is gone for good: without the entry nobody knows what its bytes should be.
-    this.#chunkTable = new ChunkTable(parts.index.chunks, (key) => {
-      this.#chunkTable.removeKey(key).catch(() => undefined);
+    this.#chunkTable = new ChunkTable(parts.index.chunks, {
+      onDamage: (key) => {
+        this.#chunkTable.removeKey(key).catch(() => undefined);
+      },
+      onLoss,
     });
     this.#volume = new Volume(parts.fileSystem, {
       directory: options.directory,
@@ -146,7 +150,8 @@ export class DiskStore implements Store {
   async removeChunk(id: ChunkId): Promise<void> {
     const chunk = this.#chunkTable.get(id);
     await this.#chunks.remove(id);
-    if (chunk !== undefined && !this.#isShowable(chunk.name, chunk.uploadId)) await this.hideFile(chunk.name);
+    if (chunk !== undefined && !this.#isShowable(chunk.name, { without: chunk.uploadId }))
+      await this.hideFile(chunk.name);
   }
 
   scanChunks(arc: Arc, options: { readonly after?: ChunkId | undefined; readonly limit: number }) {
@@ -218,12 +223,13 @@ export class DiskStore implements Store {
     this.#parts.index.onDamage((error) => this.#health.fail(error));
   }
 
-  /** Whether the `files/` folder may show this upload under this name. */
-  #isShowable(name: string, uploadId?: string): boolean {
+  /** Whether the `files/` folder may show something under this name, when the upload `without` is gone. */
+  #isShowable(name: string, { without }: { readonly without?: string } = {}): boolean {
     try {
       const record = this.#records.get(name);
-      if (record === undefined || record.deleted || record.chunks.length > 1) return false;
-      return uploadId === undefined || record.uploadId === uploadId;
+      return (
+        record !== undefined && !record.deleted && record.chunks.length <= 1 && record.uploadId !== without
+      );
     } catch {
       return false;
     }

@@ -16,12 +16,14 @@ export class RecordTable {
   readonly #listeners: ((name: string) => void)[] = [];
   #fileCount = 0;
 
-  constructor(table: IndexTable) {
+  /** @param onLoss See `CountedTableOptions`. */
+  constructor(table: IndexTable, onLoss: (error: ChordfsError) => void) {
     this.#table = new CountedTable(table, {
       onCount: ({ isLive }, sign) => {
         if (isLive) this.#fileCount += sign;
       },
       onDamage: (key) => this.#reportDamage(key),
+      onLoss,
     });
   }
 

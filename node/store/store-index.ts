@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import { ChordfsError } from '../../domain/errors.ts';
+import { checkIndexHeader } from './index-header.ts';
 
 /** One ordered table of byte strings. Writes resolve when durable; those made at the same time share one flush. */
 export interface IndexTable {
@@ -11,6 +12,8 @@ export interface IndexTable {
   remove(key: Uint8Array): Promise<void>;
   /** Entries with start <= key < end, ascending, of one consistent moment. Must be consumed without waiting. */
   between(start: Uint8Array, end: Uint8Array): Iterable<{ readonly key: Uint8Array; readonly value: Buffer }>;
+  /** How many entries the table says it has. A scan that finds another number went through damaged pages. */
+  entryCount(): number;
 }
 
 export interface StoreIndex {
@@ -61,6 +64,11 @@ class LmdbTable implements IndexTable {
     }
   }
 
+  entryCount(): number {
+    // The library's types leave out what the statistics hold.
+    return (this.#database.getStats() as { readonly entryCount: number }).entryCount;
+  }
+
   #damage(error: unknown): ChordfsError {
     this.#onDamage(error);
     return new ChordfsError('CORRUPT', { part: 'index' }, { cause: error });
@@ -77,6 +85,7 @@ class LmdbTable implements IndexTable {
  * @throws Whatever lmdb says about a file it cannot make sense of.
  */
 export function openIndex(folder: string): StoreIndex {
+  checkIndexHeader(join(folder, DATA_FILE));
   const root = open<Buffer, Uint8Array>({
     path: folder,
     noSubdir: false,

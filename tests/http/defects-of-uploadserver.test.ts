@@ -175,7 +175,7 @@ describe('where uploadserver fails', () => {
   });
 
   test('small parts by the thousand do not pile up in memory while replicas are slow', async () => {
-    let release = () => undefined as void;
+    let release: () => void = () => undefined;
     server.files.gate = new Promise((resolve) => {
       release = () => resolve();
     });

@@ -76,18 +76,18 @@ describe('files over HTTP', () => {
     });
 
     test.each([
-      ['If-None-Match', () => etag, 304],
-      ['If-None-Match', () => `W/${etag}`, 304],
-      ['If-None-Match', () => `"x", ${etag}`, 304],
-      ['If-None-Match', () => '*', 304],
-      ['If-None-Match', () => '"x"', 200],
-      ['If-Match', () => etag, 200],
-      ['If-Match', () => `W/${etag}`, 412],
-      ['If-Match', () => '"x"', 412],
-      ['If-Unmodified-Since', () => new Date(0).toUTCString(), 412],
-      ['If-Unmodified-Since', () => 'nonsense', 200],
-    ] as const)('GET with %s', async (name, value, status) => {
-      expect((await server.get('/c', { [name]: value() })).status).toBe(status);
+      ['If-None-Match', 'ETAG', 304],
+      ['If-None-Match', 'W/ETAG', 304],
+      ['If-None-Match', '"x", ETAG', 304],
+      ['If-None-Match', '*', 304],
+      ['If-None-Match', '"x"', 200],
+      ['If-Match', 'ETAG', 200],
+      ['If-Match', 'W/ETAG', 412],
+      ['If-Match', '"x"', 412],
+      ['If-Unmodified-Since', new Date(0).toUTCString(), 412],
+      ['If-Unmodified-Since', 'nonsense', 200],
+    ])('GET with %s: %s', async (name, value, status) => {
+      expect((await server.get('/c', { [name]: value.replace('ETAG', etag) })).status).toBe(status);
     });
 
     test('If-None-Match goes before If-Modified-Since', async () => {
