@@ -29,12 +29,14 @@ export class InstanceProcess {
   private readonly child: ChildProcess;
   private readonly ended: Promise<unknown>;
   private hasEnded = false;
+  private guardian: ChildProcess | undefined;
 
   private constructor(child: ChildProcess, exited: (how: ProcessEnd) => void) {
     this.child = child;
     this.ended = once(child, 'exit').catch(() => undefined);
     child.once('exit', (code, signal) => {
       this.hasEnded = true;
+      this.dismissGuard();
       exited({ code, signal });
     });
   }
@@ -71,7 +73,10 @@ export class InstanceProcess {
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
-    if (!this.hasEnded) this.child.kill(signal);
+    if (this.hasEnded) return;
+    this.child.kill(signal);
+    if (signal === 'SIGSTOP') this.guard();
+    else this.dismissGuard();
   }
 
   /** SIGTERM, then SIGKILL after the deadline. Resolves when the process is gone. Safe to repeat. */
@@ -79,9 +84,23 @@ export class InstanceProcess {
     if (this.hasEnded) return;
     this.child.kill('SIGTERM');
     // A frozen process hears SIGTERM only once it runs again.
-    this.child.kill('SIGCONT');
+    this.signal('SIGCONT');
     const deadline = setTimeout(() => this.child.kill('SIGKILL'), STOP_DEADLINE_MS);
     await this.ended;
     clearTimeout(deadline);
+  }
+
+  /** A frozen process cannot see its lifeline break, so a shell watches in its place until it is thawed. */
+  private guard(): void {
+    if (this.guardian !== undefined || this.child.pid === undefined) return;
+    this.guardian = spawn('/bin/sh', ['-c', 'read -r _; kill -KILL "$1"', 'sh', String(this.child.pid)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.guardian.on('error', () => undefined);
+  }
+
+  private dismissGuard(): void {
+    this.guardian?.kill('SIGKILL');
+    this.guardian = undefined;
   }
 }
