@@ -63,7 +63,7 @@ function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Co
   return { child, lines, errors };
 }
 
-async function ready({ child, lines, errors }: Command): Promise<ReadyLine> {
+async function ready({ lines, errors }: Command): Promise<ReadyLine> {
   const line = await until(
     'the ready line',
     () => {
@@ -156,7 +156,11 @@ describe('chordfs up --json', () => {
 
   test('interrupted while it starts it stops too', { timeout: 60_000 }, async () => {
     const command = start(['--json']);
-    await until('the start of the cloud', () => command.errors.some((line) => /^Starting/.test(line)), 60_000);
+    await until(
+      'the start of the cloud',
+      () => command.errors.some((line) => /^Starting/.test(line)),
+      60_000,
+    );
     const processes = processesOf(command);
     command.child.kill('SIGTERM');
     expect(await exitCode(command)).toBe(0);

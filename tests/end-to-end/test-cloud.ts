@@ -10,7 +10,7 @@ import { until } from './until.ts';
 
 export const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Nothing else on the machine uses these, so the suite runs beside a cloud that somebody is looking at. */
-export const PRIVATE_PREFIX = '127.26.1';
+const PRIVATE_PREFIX = '127.26.1';
 export const PUBLIC_PREFIX = '127.26.0';
 
 /** A running cloud and everything that has happened in it since. */
