@@ -89,7 +89,8 @@ function judgeLaunch(seen: Observation, instanceId: string, member: MemberRecord
   }
   const hasWaited = seen.nowMs - member.stateMs > seen.timing.unassignedGraceMs;
   // Its own node is about to do it, and knows first; this is for one that cannot.
-  if (member.state === 'ACTIVE') return hasWaited && isFresh(seen, member) ? complete('CONTINUE', 'ACTIVE') : [];
+  if (member.state === 'ACTIVE')
+    return hasWaited && isFresh(seen, member) ? complete('CONTINUE', 'ACTIVE') : [];
   if (isTerminal(member.state)) return complete('ABANDON', member.state);
   return member.state === 'PENDING' && hasWaited && seen.meta.status !== 'TEARDOWN'
     ? [{ kind: 'assign', instanceId, finding: 'waiting for a place' }]

@@ -34,7 +34,7 @@ export interface RingMeta {
   readonly outbox: boolean;
 }
 
-export const NO_RING: RingMeta = {
+const NO_RING: RingMeta = {
   status: 'NONE',
   ringId: '',
   epoch: 0,

@@ -69,7 +69,7 @@ export interface EventSink {
 }
 
 /** LOG rows sort by time, then id. */
-export function logKey(event: ScalingEvent): ItemKey {
+function logKey(event: ScalingEvent): ItemKey {
   return { pk: logPartition(event.detail.stage), sk: `${new Date(event.atMs).toISOString()}#${event.id}` };
 }
 
@@ -85,10 +85,7 @@ export interface Publisher {
  * Claims the sending of an event: puts its LOG row, or takes over one whose sender has been silent for too long.
  * Several find the same event in an outbox at once; only the one whose claim is written sends it.
  */
-export function claimSending(
-  event: ScalingEvent,
-  { timing, now }: Pick<Publisher, 'timing' | 'now'>,
-): TableWrite {
+function claimSending(event: ScalingEvent, { timing, now }: Pick<Publisher, 'timing' | 'now'>): TableWrite {
   const nowMs = now();
   return update(
     logKey(event),
@@ -114,12 +111,12 @@ export function claimSending(
   );
 }
 
-export function markPublished(event: ScalingEvent): TableWrite {
+function markPublished(event: ScalingEvent): TableWrite {
   return update(logKey(event), { set: { published: true } }, [{ attribute: 'pk', is: 'present' }]);
 }
 
 /** Strikes the first event out of an item's outbox, if it is still this one. */
-export function strikeOut(key: ItemKey, event: ScalingEvent): TableWrite {
+function strikeOut(key: ItemKey, event: ScalingEvent): TableWrite {
   return {
     kind: 'update',
     key,
@@ -131,7 +128,7 @@ export function strikeOut(key: ItemKey, event: ScalingEvent): TableWrite {
 }
 
 /** The events in an item's outbox, oldest first. What is not an event is left alone. */
-export function outboxOf(item: StoredItem): readonly ScalingEvent[] {
+function outboxOf(item: StoredItem): readonly ScalingEvent[] {
   const outbox = item[OUTBOX];
   return Array.isArray(outbox) ? outbox.filter(isScalingEvent) : [];
 }

@@ -5,13 +5,13 @@ import { deathsKey, isDead, parseDeaths } from '../../domain/ring-registry.ts';
 import { type ItemStore, NODE_PREFIX, ringPartition } from '../../domain/table-writes.ts';
 
 /** Every row of the stage, whatever its state. */
-export async function readMembers(store: ItemStore, stage: string): Promise<readonly MemberRecord[]> {
+async function readMembers(store: ItemStore, stage: string): Promise<readonly MemberRecord[]> {
   const items = await store.list(ringPartition(stage), NODE_PREFIX);
   return items.flatMap((item) => parseMember(item) ?? []);
 }
 
 /** The row as the ring sees it; undefined for one that the ring has not met, or that has left it. */
-export function ringMemberOf(record: MemberRecord): RingMember | undefined {
+function ringMemberOf(record: MemberRecord): RingMember | undefined {
   const phase = PHASE_OF[record.state];
   if (phase === undefined || phase === 'left' || record.position === undefined) return undefined;
   return {

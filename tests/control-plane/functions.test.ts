@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { metaKey } from '../../domain/ring-meta.ts';
-import { alarmEvent, asgResultEvent, launchEvent, terminateEvent } from '../../functions/events.ts';
+import { asgResultEvent, launchEvent, terminateEvent } from '../../functions/events.ts';
 import { InvalidEventError, parseEvent } from '../../functions/lambda-handler.ts';
-import { onAlarm } from '../../functions/on-alarm.ts';
 import { onAsgResult } from '../../functions/on-asg-result.ts';
 import { onLaunch } from '../../functions/on-launch.ts';
 import { onTerminate } from '../../functions/on-terminate.ts';
-import { reconcile } from '../../functions/reconcile.ts';
+import { lifecycle } from './aws-events.ts';
 import { startTable, type TestTable } from './member-table.ts';
 import { TestPlane } from './test-plane.ts';
 
@@ -20,38 +18,10 @@ beforeEach(() => {
 });
 afterAll(() => table.stop());
 
-function lifecycle(kind: 'launch' | 'terminate', instanceId: string, detail: Record<string, unknown> = {}) {
-  return {
-    version: '0',
-    id: 'e-1',
-    'detail-type': `EC2 Instance-${kind} Lifecycle Action`,
-    source: 'aws.autoscaling',
-    detail: {
-      LifecycleActionToken: `token-${instanceId}`,
-      AutoScalingGroupName: 'chordfs-test',
-      LifecycleHookName: kind,
-      EC2InstanceId: instanceId,
-      LifecycleTransition: `autoscaling:EC2_INSTANCE_${kind === 'launch' ? 'LAUNCHING' : 'TERMINATING'}`,
-      Origin: kind === 'launch' ? 'EC2' : 'AutoScalingGroup',
-      Destination: kind === 'launch' ? 'AutoScalingGroup' : 'EC2',
-      ...detail,
-    },
-  };
-}
-function alarm(value: string, timestamp = '2026-01-01T12:00:00.000+0000', alarmName = 'disk') {
-  return {
-    'detail-type': 'CloudWatch Alarm State Change',
-    source: 'aws.cloudwatch',
-    detail: { alarmName, state: { value, reason: 'r', timestamp }, configuration: { metrics: [] } },
-  };
-}
 const launch = (id: string) =>
   onLaunch(plane.dependencies())(parseEvent(launchEvent, lifecycle('launch', id)));
 const terminate = (id: string) =>
   onTerminate(plane.dependencies())(parseEvent(terminateEvent, lifecycle('terminate', id)));
-const fireAlarm = (event: unknown) =>
-  onAlarm({ ...plane.dependencies(), diskAlarmName: 'disk' })(parseEvent(alarmEvent, event));
-const reconcileOnce = () => reconcile(plane.dependencies())({ 'detail-type': 'Scheduled Event' });
 
 describe('events at the door', () => {
   test('an event of another kind is refused, and the error names the field', () => {
@@ -171,229 +141,6 @@ describe('on terminate', () => {
     await onTerminate(plane.dependencies())(parseEvent(terminateEvent, warning));
 
     expect(await plane.member('i-1')).toMatchObject({ state: 'LEAVING' });
-    expect(plane.group.completed).toEqual([]);
-  });
-});
-
-describe('on alarm', () => {
-  async function fullRing(): Promise<void> {
-    await plane.putRing();
-    await plane.putMember('i-1', { usedPercent: 80 });
-    await plane.putMember('i-2', { usedPercent: 10 });
-  }
-
-  test('adds one node, once, however often the event comes', async () => {
-    await fullRing();
-
-    await Promise.all([fireAlarm(alarm('ALARM')), fireAlarm(alarm('ALARM'))]);
-    await fireAlarm(alarm('ALARM'));
-
-    expect(new Set(plane.group.desired)).toEqual(new Set([3]));
-    expect(plane.bus.types()).toEqual(['Scale Out Requested']);
-    const [event] = plane.bus.events;
-    expect(event?.detail).toMatchObject({
-      before: { desiredCapacity: 2 },
-      after: { desiredCapacity: 3 },
-      ringId: 'ring-0',
-      epoch: 1,
-    });
-  });
-
-  test('other alarms and other states change nothing', async () => {
-    await fullRing();
-
-    await fireAlarm(alarm('OK'));
-    await fireAlarm(alarm('INSUFFICIENT_DATA'));
-    await fireAlarm(alarm('ALARM', '2026-01-01T12:00:00.000+0000', 'another'));
-
-    expect(plane.group.desired).toEqual([]);
-  });
-
-  test('while somebody joins it says so and waits', async () => {
-    await fullRing();
-    await plane.putMember('i-3', { state: 'JOINING', lifecycleState: 'Pending:Wait' });
-
-    await fireAlarm(alarm('ALARM'));
-
-    expect(plane.group.desired).toEqual([]);
-    expect(plane.bus.types()).toEqual(['Scale Out Skipped']);
-    expect(plane.bus.events[0]?.detail.after).toMatchObject({ reason: 'joining' });
-  });
-
-  test('at MaxSize it says so once and stays', async () => {
-    await fullRing();
-    plane.group.view.maxSize = 2;
-    plane.isAlarming = true;
-
-    for (let minute = 0; minute < 5; minute++) {
-      plane.nowMs += 60_000;
-      await reconcileOnce();
-    }
-
-    expect(plane.group.desired).toEqual([]);
-    expect(plane.bus.types()).toEqual(['Scale Out Skipped']);
-  });
-
-  test('as many nodes as the bytes need are asked for at once', async () => {
-    await plane.putRing();
-    plane.group.view.maxSize = 10;
-    await plane.putMember('i-1', { usedPercent: 99 });
-    await plane.putMember('i-2', { usedPercent: 97 });
-    await plane.putMember('i-3', { usedPercent: 98 });
-    plane.group.view.desiredCapacity = 3;
-
-    await fireAlarm(alarm('ALARM'));
-
-    expect(plane.group.desired).toEqual([5]);
-  });
-
-  test('a crash between decision and call is finished by the reconciler', async () => {
-    await fullRing();
-    plane.group.failNext = new Error('throttled');
-
-    await expect(fireAlarm(alarm('ALARM'))).rejects.toThrow('throttled');
-    expect(plane.group.desired).toEqual([]);
-    plane.nowMs += 60_000;
-    await reconcileOnce();
-
-    expect(plane.group.desired).toEqual([3]);
-    expect(plane.bus.types()).toEqual(['Scale Out Requested']);
-  });
-
-  test('while the alarm lasts, one node per cooldown is added until MaxSize', async () => {
-    await fullRing();
-    plane.isAlarming = true;
-
-    for (let minute = 0; minute < 30; minute++) {
-      await reconcileOnce();
-      // Newcomers arrive within the minute, and relieve nobody.
-      for (let count = plane.group.view.instances.length; count < plane.group.view.desiredCapacity; count++) {
-        await plane.putMember(`i-${count + 1}`, { usedPercent: 10 });
-      }
-      plane.nowMs += 60_000;
-      for (const { instanceId } of plane.group.view.instances)
-        plane.instances.stateOf.set(instanceId, 'running');
-    }
-
-    expect(plane.group.desired).toEqual([3, 4]);
-    expect(plane.bus.types().filter((type) => type === 'Scale Out Requested')).toHaveLength(2);
-  });
-});
-
-describe('the reconciler', () => {
-  test('assigns an instance whose launch event was lost', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1');
-    plane.group.view.instances = [
-      ...plane.group.view.instances,
-      { instanceId: 'i-2', lifecycleState: 'Pending:Wait' },
-    ];
-
-    await reconcileOnce();
-
-    expect(await plane.member('i-2')).toMatchObject({ state: 'ASSIGNED', role: 'joiner' });
-  });
-
-  test('buries a ghost, frees its position and tells of it', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1');
-    await plane.putMember('i-2', { usedPercent: 30 });
-    plane.group.view.instances = plane.group.view.instances.filter(({ instanceId }) => instanceId === 'i-1');
-    plane.instances.stateOf.set('i-2', 'terminated');
-    plane.nowMs += 120_000;
-    await plane.putMember('i-1');
-
-    await reconcileOnce();
-
-    expect(await plane.member('i-2')).toMatchObject({ state: 'DEAD' });
-    expect(plane.bus.types()).toEqual(['Member Lost']);
-  });
-
-  test('does not bury a running member that is only silent', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1');
-    plane.nowMs += 3_600_000;
-
-    await reconcileOnce();
-
-    expect(await plane.member('i-1')).toMatchObject({ state: 'ACTIVE' });
-  });
-
-  test('gives a joiner up that fell silent, and its instance with it', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1');
-    await plane.putMember('i-2', { state: 'JOINING', lifecycleState: 'Pending:Wait' });
-    plane.nowMs += plane.timing.heartbeatStaleMs + 1;
-
-    await reconcileOnce();
-    await reconcileOnce();
-
-    expect(await plane.member('i-2')).toMatchObject({ state: 'FAILED' });
-    expect(plane.group.completed).toContainEqual({
-      instanceId: 'i-2',
-      lifecycleHookName: 'launch',
-      result: 'ABANDON',
-    });
-  });
-
-  test('completes what is stuck: an ACTIVE launch, a termination without a member', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1', { lifecycleState: 'Pending:Wait' });
-    await plane.putMember('i-2', { state: 'GONE', lifecycleState: 'Terminating:Wait' });
-    plane.nowMs += plane.timing.unassignedGraceMs + 1;
-
-    await reconcileOnce();
-
-    expect(plane.group.completed).toEqual([
-      { instanceId: 'i-1', lifecycleHookName: 'launch', result: 'CONTINUE' },
-      { instanceId: 'i-2', lifecycleHookName: 'terminate', result: 'CONTINUE' },
-    ]);
-  });
-
-  test('marks a member LEAVING whose termination event was lost', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1', { lifecycleState: 'Terminating:Wait' });
-
-    await reconcileOnce();
-
-    expect(await plane.member('i-1')).toMatchObject({ state: 'LEAVING' });
-  });
-
-  test('has a lost member replaced that EC2 thinks healthy', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1', { state: 'DEAD' });
-
-    await reconcileOnce();
-
-    expect(plane.group.unhealthy).toEqual(['i-1']);
-  });
-
-  test('sends each event exactly once that a bus which was away did not take', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1');
-    plane.bus.isAway = true;
-    await terminate('i-1');
-    plane.bus.isAway = false;
-    plane.nowMs += 60_000;
-    await plane.store.get(metaKey(plane.stage));
-
-    await reconcileOnce();
-    plane.nowMs += 60_000;
-    await reconcileOnce();
-
-    expect(plane.bus.types()).toEqual(['Member Leaving']);
-  });
-
-  test('finds nothing to do in a ring that is right', async () => {
-    await plane.putRing();
-    await plane.putMember('i-1', { usedPercent: 20 });
-    await plane.putMember('i-2', { usedPercent: 20 });
-    const before = await plane.members();
-
-    await reconcileOnce();
-
-    expect(await plane.members()).toEqual(before);
-    expect(plane.bus.events).toEqual([]);
     expect(plane.group.completed).toEqual([]);
   });
 });

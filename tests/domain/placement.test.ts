@@ -12,7 +12,10 @@ function empty(id: number): PlacementMember {
 }
 
 /** Members whose primary bytes are the given numbers, evenly spread over each arc. */
-function filled(entries: readonly (readonly [id: number, bytes: number])[], capacityBytes = GIB): PlacementMember[] {
+function filled(
+  entries: readonly (readonly [id: number, bytes: number])[],
+  capacityBytes = GIB,
+): PlacementMember[] {
   return entries.map(([id, bytes]) => ({
     id: identifier(id),
     capacityBytes,
@@ -21,14 +24,19 @@ function filled(entries: readonly (readonly [id: number, bytes: number])[], capa
 }
 
 /** The slow, obvious oracle: what the fullest member stores, relative to capacity, with a newcomer at `position`. */
-function mostStored(members: readonly PlacementMember[], position: Identifier | undefined, capacityBytes = GIB): number {
+function mostStored(
+  members: readonly PlacementMember[],
+  position: Identifier | undefined,
+  capacityBytes = GIB,
+): number {
   const map = byteMap(members);
   const everybody = [
     ...members.map(({ id, capacityBytes: capacity }) => ({ id, capacity })),
     ...(position === undefined ? [] : [{ id: position, capacity: capacityBytes }]),
   ].sort((a, b) => a.id - b.id);
   const count = everybody.length;
-  const at = (index: number) => everybody[((index % count) + count) % count] ?? { id: identifier(0), capacity: 1 };
+  const at = (index: number) =>
+    everybody[((index % count) + count) % count] ?? { id: identifier(0), capacity: 1 };
   const arc = (index: number) => map.bytesIn(at(index - 1).id, at(index).id);
   return Math.max(
     ...everybody.map(({ capacity }, index) => {
@@ -104,7 +112,12 @@ test('of four members with one full arc the newcomer takes bytes off the fullest
 });
 
 test('a member with twice the capacity may store twice as much', () => {
-  const small = filled([[0x40000000, 400_000_000], [0x80000000, 400_000_000], [0xc0000000, 400_000_000], [0xffffffff, 400_000_000]]);
+  const small = filled([
+    [0x40000000, 400_000_000],
+    [0x80000000, 400_000_000],
+    [0xc0000000, 400_000_000],
+    [0xffffffff, 400_000_000],
+  ]);
   const plain = choosePosition({ members: small });
   const large = choosePosition({ members: small, newcomerCapacityBytes: 8 * GIB });
 
@@ -148,8 +161,12 @@ test('growing by alarm keeps the fullest volume well used and the members even',
     return ids.map((id, index) => {
       const from = ids.at(index - 1) ?? id;
       const width = clockwiseDistance(from, id) || RING_SIZE;
-      const own = [...weights].filter(([key]) => (clockwiseDistance(from, identifier(key)) || RING_SIZE) <= width);
-      const sorted = own.sort((a, b) => clockwiseDistance(from, identifier(a[0])) - clockwiseDistance(from, identifier(b[0])));
+      const own = [...weights].filter(
+        ([key]) => (clockwiseDistance(from, identifier(key)) || RING_SIZE) <= width,
+      );
+      const sorted = own.sort(
+        (a, b) => clockwiseDistance(from, identifier(a[0])) - clockwiseDistance(from, identifier(b[0])),
+      );
       const total = sorted.reduce((sum, [, bytes]) => sum + bytes, 0);
       const arcWeights: { upTo: Identifier; bytes: number }[] = [];
       let sum = 0;

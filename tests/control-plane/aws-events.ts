@@ -1,0 +1,32 @@
+/** An event of a lifecycle hook, as EventBridge delivers it. */
+export function lifecycle(
+  kind: 'launch' | 'terminate',
+  instanceId: string,
+  detail: Record<string, unknown> = {},
+) {
+  return {
+    version: '0',
+    id: 'e-1',
+    'detail-type': `EC2 Instance-${kind} Lifecycle Action`,
+    source: 'aws.autoscaling',
+    detail: {
+      LifecycleActionToken: `token-${instanceId}`,
+      AutoScalingGroupName: 'chordfs-test',
+      LifecycleHookName: kind,
+      EC2InstanceId: instanceId,
+      LifecycleTransition: `autoscaling:EC2_INSTANCE_${kind === 'launch' ? 'LAUNCHING' : 'TERMINATING'}`,
+      Origin: kind === 'launch' ? 'EC2' : 'AutoScalingGroup',
+      Destination: kind === 'launch' ? 'AutoScalingGroup' : 'EC2',
+      ...detail,
+    },
+  };
+}
+
+/** A change of an alarm's state, as CloudWatch tells it. */
+export function alarm(value: string, timestamp = '2026-01-01T12:00:00.000+0000', alarmName = 'disk') {
+  return {
+    'detail-type': 'CloudWatch Alarm State Change',
+    source: 'aws.cloudwatch',
+    detail: { alarmName, state: { value, reason: 'r', timestamp }, configuration: { metrics: [] } },
+  };
+}
