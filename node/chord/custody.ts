@@ -6,16 +6,15 @@
  * answers "mine" while its grantor, the first serving member after it, has acknowledged it within the lease.
  */
 import { type Identifier, inArc, inOpenArc } from '../../domain/identifier.ts';
-import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { becomeReplaced } from './fencing.ts';
 import { findMember, firstFrom } from './member-table.ts';
-import type { Answer, GrantBounds, LeaseAnswer, LeaseRequest } from './message.ts';
+import type { GrantBounds, LeaseAnswer, LeaseRequest } from './message.ts';
 import { learn } from './news.ts';
 import type { Custody, Grantee, NodeState } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
-import { answer, servesNow, type Turn } from './turn.ts';
-import { hasVerdict, verdictOn } from './verdict.ts';
+import { servesNow, type Turn } from './turn.ts';
+import { hasVerdict } from './verdict.ts';
 
 /** Owner of the whole circle: needs no lease, for there is nobody to give one. */
 export function isAlone({ custody, self }: NodeState): boolean {
@@ -94,14 +93,30 @@ export function grantLease(turn: Turn, from: RingMember, request: LeaseRequest):
   const { node } = turn;
   const { custody, self, config } = node;
   if (!servesNow(node) || custody.arcFrom === undefined || custody.isHandingOver) return askNext(node);
-  const { grantee } = custody;
+  const { grantee, ceded } = custody;
+  if (ceded !== undefined && !ceded.isTold && ceded.grantee?.member.id === from.id) {
+    // The newcomer between us does not know its arc yet: until it is told, we go on in its place.
+    if (config.corrections.incarnations && !sameLife(ceded.grantee.member, from)) return replacedByUs(turn);
+    const noted = note(turn, ceded.grantee, from, request);
+    node.custody = { ...custody, ceded: { ...ceded, grantee: noted } };
+    return { kind: hasRight(node, turn.nowMs) ? 'granted' : 'noted' };
+  }
   if (custody.arcFrom !== from.id || grantee === undefined) {
-    if (inOpenArc(from.id, custody.arcFrom, self.id)) return replacedByUs(turn);
-    const between = grantee === undefined ? undefined : findMember(node.table, grantee.member.id);
-    if (between === undefined || between.phase === 'left') return { kind: 'noRight' };
-    return { kind: 'askOther', member: between };
+    return inOpenArc(from.id, custody.arcFrom, self.id) ? replacedByUs(turn) : askGrantee(node);
   }
   if (config.corrections.incarnations && !sameLife(grantee.member, from)) return replacedByUs(turn);
+  node.custody = { ...custody, grantee: note(turn, grantee, from, request) };
+  return { kind: hasRight(node, turn.nowMs) ? 'granted' : 'noted' };
+}
+
+function askGrantee({ custody, table }: NodeState): LeaseAnswer {
+  const between = custody.grantee === undefined ? undefined : findMember(table, custody.grantee.member.id);
+  if (between === undefined || between.phase === 'left') return { kind: 'noRight' };
+  return { kind: 'askOther', member: between };
+}
+
+/** What the grantee tells about its arc, unless it has told later news already; with a lease if we may give one. */
+function note(turn: Turn, grantee: Grantee, from: RingMember, request: LeaseRequest): Grantee {
   const next = request.grantee;
   const told: Grantee =
     request.sequence < grantee.sequence
@@ -115,12 +130,7 @@ export function grantLease(turn: Turn, from: RingMember, request: LeaseRequest):
           next: next === undefined ? undefined : { member: next.member, arcFrom: next.arcFrom },
         };
   const heard = { ...told, heardAtMs: turn.nowMs };
-  if (!hasRight(node, turn.nowMs)) {
-    node.custody = { ...custody, grantee: heard };
-    return { kind: 'noted' };
-  }
-  node.custody = { ...custody, grantee: extended(turn, heard) };
-  return { kind: 'granted' };
+  return hasRight(turn.node, turn.nowMs) ? extended(turn, heard) : heard;
 }
 
 /** Without a valid lease it may be us who were replaced: then we do not judge. */
@@ -198,170 +208,6 @@ function noteNoRight(turn: Turn): void {
   if (node.schedule.reviveAtMs !== Number.POSITIVE_INFINITY) return;
   const pauseMs = node.config.eagerPeriodMs * (1 + 4 * turn.random());
   node.schedule = { ...node.schedule, reviveAtMs: turn.nowMs + pauseMs };
-}
-
-/**
- * A joining member holds everything and asks for its arc. We stop to serve it at once, report the smaller arc to our
- * own grantor, and only then tell the newcomer: nobody who stands in for us later believes in the larger one.
- */
-export function cede(turn: Turn, from: Member, callId: number): void {
-  const { node } = turn;
-  const { custody, self } = node;
-  if (!servesNow(node) || custody.arcFrom === undefined || custody.isHandingOver) {
-    const other = grantorOf(node);
-    answer(
-      turn,
-      callId,
-      other === undefined ? refusal('notResponsible') : { kind: 'askOther', member: other },
-    );
-    return;
-  }
-  if (custody.ceded !== undefined && custody.grantee !== undefined && sameLife(custody.ceded.to, from)) {
-    if (custody.arcFrom === from.id) answer(turn, callId, cededAnswer(turn));
-    else answer(turn, callId, refusal('notResponsible'));
-    return;
-  }
-  if (!inOpenArc(from.id, custody.arcFrom, self.id)) {
-    answer(turn, callId, notInArc(node, from));
-    return;
-  }
-  if (custody.unchecked.length > 0 || !hasLease(node, turn.nowMs)) {
-    answer(turn, callId, refusal('notSettled'));
-    return;
-  }
-  giveArc(turn, from, custody.arcFrom);
-  answer(turn, callId, cededAnswer(turn));
-}
-
-function giveArc(turn: Turn, to: Member, from: Identifier): void {
-  const { node } = turn;
-  const { leaseMs, grantRightMs } = node.config;
-  const wasAlone = isAlone(node);
-  // Who was alone needed no lease; from here on it is the newcomer's grantee like any other, from this moment.
-  const ownGrantee: Grantee | undefined = wasAlone
-    ? newGrantee(turn, node.self, to.id)
-    : node.custody.grantee;
-  if (wasAlone) {
-    node.custody = {
-      ...node.custody,
-      leaseUntilMs: turn.nowMs + leaseMs,
-      rightUntilMs: turn.nowMs + grantRightMs,
-    };
-  }
-  changeCustody(turn, { arcFrom: to.id, grantee: newGrantee(turn, to, from) });
-  const { sequence } = node.custody;
-  node.custody = {
-    ...node.custody,
-    // With nobody else serving, there is nobody to report to.
-    reportedSequence: wasAlone ? sequence : node.custody.reportedSequence,
-    ceded: { to, from, grantee: ownGrantee, sequence },
-  };
-  node.schedule = { ...node.schedule, stabilizeAtMs: turn.nowMs };
-}
-
-/** `next` is given away together with the arc. */
-function newGrantee(turn: Turn, member: Member, arcFrom: Identifier): Grantee {
-  return extended(turn, {
-    member,
-    arcFrom,
-    isExact: true,
-    sequence: 0,
-    leaseUntilMs: 0,
-    rightUntilMs: 0,
-    heardAtMs: turn.nowMs,
-    next: undefined,
-  });
-}
-
-function cededAnswer(turn: Turn): Answer {
-  const { custody } = turn.node;
-  const { ceded, grantee } = custody;
-  if (ceded === undefined || grantee === undefined) return { kind: 'pending' };
-  if (custody.reportedSequence < ceded.sequence && !isNobodyToReportTo(turn.node)) return { kind: 'pending' };
-  return {
-    kind: 'ceded',
-    arcFrom: ceded.from,
-    grant: ceded.grantee === undefined ? undefined : boundsOf(turn, ceded.grantee),
-  };
-}
-
-/** Every other serving member's process is gone, and what it knew of our arc with it. */
-function isNobodyToReportTo(node: NodeState): boolean {
-  return node.table.serving.every(
-    (member) => member.instanceId === node.self.instanceId || verdictOn(node, member)?.verdict === 'refused',
-  );
-}
-
-function notInArc(node: NodeState, from: Member): Answer {
-  const other = firstFrom(
-    node.table.serving,
-    from.id,
-    ({ instanceId }) => instanceId !== from.instanceId && instanceId !== node.self.instanceId,
-  );
-  return other === undefined ? refusal('notResponsible') : { kind: 'askOther', member: other };
-}
-
-function refusal(reason: 'notResponsible' | 'notSettled'): Answer {
-  return { kind: 'refused', reason, to: undefined };
-}
-
-/** A draining member has stopped to serve its arc and gives it to us, together with its grantee. */
-export function acceptHandOver(
-  turn: Turn,
-  from: Member,
-  offer: { readonly arcFrom: Identifier; readonly sequence: number; readonly grant: GrantBounds | undefined },
-  callId: number,
-): void {
-  const { node } = turn;
-  const { custody, self } = node;
-  const known = findMember(node.table, from.id);
-  if (known?.phase === 'left' && sameLife(known, from)) {
-    answer(turn, callId, { kind: 'done' });
-    return;
-  }
-  if (!servesNow(node) || custody.arcFrom === undefined || custody.isHandingOver) {
-    const other = grantorOf(node);
-    const isOther = other !== undefined && other.instanceId !== from.instanceId;
-    answer(turn, callId, isOther ? { kind: 'askOther', member: other } : refusal('notResponsible'));
-    return;
-  }
-  if (
-    custody.arcFrom !== from.id ||
-    custody.grantee === undefined ||
-    !sameLife(custody.grantee.member, from)
-  ) {
-    answer(
-      turn,
-      callId,
-      inOpenArc(from.id, custody.arcFrom, self.id) ? { kind: 'replaced' } : notInArc(node, from),
-    );
-    return;
-  }
-  if (offer.sequence < custody.grantee.sequence) {
-    answer(turn, callId, refusal('notSettled'));
-    return;
-  }
-  const isWhole = offer.arcFrom === self.id;
-  changeCustody(turn, {
-    arcFrom: offer.arcFrom,
-    grantee: isWhole || offer.grant === undefined ? undefined : granteeFrom(turn, offer.grant),
-  });
-  learn(turn, { ...from, phase: 'left' });
-  answer(turn, callId, { kind: 'done' });
-}
-
-/** Bounds told by another member are remaining times, so they end later here than there: the safe direction. */
-export function granteeFrom(turn: Turn, bounds: GrantBounds): Grantee {
-  return {
-    member: bounds.member,
-    arcFrom: bounds.arcFrom,
-    isExact: false,
-    sequence: 0,
-    leaseUntilMs: turn.nowMs + bounds.leaseMs,
-    rightUntilMs: turn.nowMs + bounds.rightMs,
-    heardAtMs: turn.nowMs,
-    next: undefined,
-  };
 }
 
 /** What a creator, and the last one left, owns. */

@@ -109,6 +109,8 @@ export interface Ceded {
   readonly grantee: Grantee | undefined;
   /** `Custody.sequence` right after it was given: must be reported before the newcomer is told. */
   readonly sequence: number;
+  /** The newcomer has been told, so that from now on it may be the one that grants. */
+  readonly isTold: boolean;
 }
 
 export const NO_CUSTODY: Custody = {

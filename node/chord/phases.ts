@@ -2,7 +2,7 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { boundsOf, changeCustody, granteeFrom, grantorOf, isAlone, ownWholeCircle } from './custody.ts';
+import { boundsOf, changeCustody, grantorOf, isAlone, ownWholeCircle } from './custody.ts';
 import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstBefore, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
@@ -11,6 +11,7 @@ import { NO_CUSTODY } from './node-state.ts';
 import { NO_POINTERS, sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
+import { granteeFrom } from './transfer.ts';
 import { answer, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
 
 /** Before a step that was not possible yet is tried again. */

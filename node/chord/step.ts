@@ -6,7 +6,6 @@ import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { admit, joinAfter } from './admission.ts';
 import { answerLookup, answerWaiting } from './answer-lookup.ts';
-import { acceptHandOver, cede } from './custody.ts';
 import { arbitrated, vote, voteAnswered } from './election.ts';
 import type { ChordEvent, Command, FailureEvidence, Instant, RegistryAnswer } from './event.ts';
 import { answerExchange, exchanged, gossip } from './exchange.ts';
@@ -51,6 +50,7 @@ import {
 } from './suspicion.ts';
 import { buryContradicted, checkSilence, considerTakeOver, takeOverChecked } from './take-over.ts';
 import { roundEnded } from './timetable.ts';
+import { acceptHandOver, cede } from './transfer.ts';
 import { answer, beginTurn, endTurn, type Turn, withoutEntry } from './turn.ts';
 import { wakeAt } from './wake.ts';
 
