@@ -42,6 +42,9 @@ export const CHUNK_LIMITS: ChunkLimits = {
 const MAX_STRAY_CANDIDATES = 8;
 const RETRY_MS = 100;
 
+/** Why what was fetched ahead is given up; never seen by a caller. */
+const READER_DONE = new Error('the reader is done');
+
 /** What is read: a record, or an upload that has none yet. */
 type Source = Pick<FileRecord, 'name' | 'uploadId' | 'sizeBytes' | 'chunks'>;
 
@@ -75,7 +78,7 @@ export class ChunkReader {
       if (holdsAhead) this.#ahead.release();
       this.#essential.release();
       signal.removeEventListener('abort', abort);
-      controller.abort(new ChordfsError('DEADLINE_EXCEEDED', { reason: 'reader is done' }));
+      controller.abort(READER_DONE);
     };
     await this.#essential.acquire(signal);
     signal.addEventListener('abort', abort, { once: true });

@@ -40,8 +40,11 @@ export function peerListener(
   const largeBodies = new Slots(options.largeBodyCount ?? LARGE_BODY_COUNT);
   return async (req, res) => {
     const controller = new AbortController();
-    const abort = () => controller.abort(new ChordfsError('DEADLINE_EXCEEDED', { reason: 'peer hung up' }));
-    res.once('close', abort);
+    // Also told of every normal end, when there is nothing left to stop.
+    res.once('close', () => {
+      if (!res.writableFinished)
+        controller.abort(new ChordfsError('DEADLINE_EXCEEDED', { reason: 'peer hung up' }));
+    });
     try {
       reply(res, 200, await answer({ req, options, largeBodies, signal: controller.signal }));
     } catch (error) {

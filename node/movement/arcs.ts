@@ -21,15 +21,16 @@ export function heldArcs({ members, self }: Pick<RingSnapshot, 'members' | 'self
   if (own === -1) return [];
   const held: HeldArc[] = [];
   let activeCount = 0;
-  for (let steps = 0; steps < members.length && activeCount < REPLICA_COUNT; steps++) {
+  for (let steps = 0; steps < members.length; steps++) {
     const end = members.at(own - steps);
     const before = members.at(own - steps - 1);
     if (end === undefined || before === undefined) break;
+    if (steps > 0 && end.phase === 'active') activeCount++;
+    if (activeCount >= REPLICA_COUNT) break;
     const replicas = replicasOf(end.id, members);
     if (replicas.writeSet.some(({ instanceId }) => instanceId === self.instanceId)) {
       held.push({ arc: { from: before.id, to: end.id }, ...replicas });
     }
-    if (end.phase === 'active') activeCount++;
   }
   return held;
 }
