@@ -124,7 +124,10 @@ export class Ec2 {
     // Awaited one by one so that the first failure ends it: a volume must not be discarded over a taken port.
     for (const machine of this.list().filter((candidate) => !isTerminated(candidate))) {
       machine.state = 'pending';
-      await this.options.room.boot(machine, (how) => this.ended(machine, how));
+      const start = this.options.room.boot(machine, (how) => this.ended(machine, how));
+      this.starting.set(machine.instanceId, start);
+      await start.finally(() => this.starting.delete(machine.instanceId));
+      if (this.isStopped) return;
       this.move(machine, 'running');
     }
   }
