@@ -3,12 +3,16 @@
  * --seed 1]`. The member is a process of its own, so its memory is its own. Ends with one line of figures; exit code 1
  * when it crashed, grew, threw, or failed an honest caller.
  */
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MemoryRegistry } from '../node/ring/memory-registry.ts';
-import { attack, callHonestly, type HonestRecord, holdOpen } from './hostile-callers.ts';
+import { attack, type HonestRecord, holdOpen } from './hostile-callers.ts';
 import { Dice } from './hostile-inputs.ts';
 import { MemberProcess } from './member-process.ts';
+import type { ProcessUsage } from './ring-member.ts';
 
 const { values } = parseArgs({
   options: {
@@ -20,8 +24,10 @@ const { values } = parseArgs({
 });
 const inputCount = Number(values.inputs);
 const seed = Number(values.seed);
-const ATTACKERS = 128;
-const HONEST_CALLERS = 4;
+const ATTACKERS = 64;
+/** One for each caller of `honest-process.ts`. */
+const HONEST_CONNECTIONS = 4;
+const HONEST_PROGRAM = fileURLToPath(new URL('./honest-process.ts', import.meta.url));
 /** Heap that may remain beyond what a tenth of the inputs left: caches and counters, not connections. */
 const MAX_GROWTH_BYTES = 8 * 2 ** 20;
 
@@ -34,8 +40,8 @@ const member = await MemberProcess.start({
   clusterKeyHex: randomBytes(32).toString('hex'),
 });
 
-function memory(): Promise<NodeJS.MemoryUsage> {
-  return member.order<NodeJS.MemoryUsage>({ kind: 'memory' });
+function usage(): Promise<ProcessUsage> {
+  return member.order<ProcessUsage>({ kind: 'usage' });
 }
 
 /** Reproducible input by input: each has a seed of its own. */
@@ -52,10 +58,10 @@ async function attackAll(from: number, to: number): Promise<void> {
   );
 }
 
-async function settledConnections(): Promise<number> {
+async function settledConnections(honestConnections: number): Promise<number> {
   for (let i = 0; i < 100; i++) {
     const { counters } = await member.state();
-    if (counters.server.connectionsOpen <= HONEST_CALLERS) return counters.server.connectionsOpen;
+    if (counters.server.connectionsOpen <= honestConnections) return counters.server.connectionsOpen;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return (await member.state()).counters.server.connectionsOpen;
@@ -65,39 +71,36 @@ const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
 async function main(): Promise<boolean> {
   await member.order({ kind: 'begin', entry: { role: 'create' } });
-  const record: HonestRecord = { latenciesMs: [], failures: [] };
-  let isOver = false;
-  const honest = Array.from({ length: HONEST_CALLERS }, () =>
-    callHonestly(target, { isOver: () => isOver, record }),
-  );
+  const honest = fork(HONEST_PROGRAM, { execArgv: ['--import', 'tsx'], serialization: 'advanced' });
+  honest.send({ target });
   const startMs = performance.now();
   const warmUp = Math.floor(inputCount / 10);
   await attackAll(0, warmUp);
   await (await holdOpen(target, Number(values.connections)))();
-  await settledConnections();
-  const before = await memory();
+  await settledConnections(HONEST_CONNECTIONS);
+  const before = await usage();
 
   const letGo = await holdOpen(target, Number(values.connections));
   await attackAll(warmUp, inputCount);
   await letGo();
-  isOver = true;
-  await Promise.all(honest);
-  const left = await settledConnections();
-  const after = await memory();
+  honest.send({ stop: true });
+  const [record] = (await once(honest, 'message')) as [HonestRecord];
+  const left = await settledConnections(0);
+  const after = await usage();
 
   const { counters } = await member.state();
   const sorted = record.latenciesMs.sort((a, b) => a - b);
+  const median = sorted[sorted.length >> 1] ?? Number.NaN;
   const p99 = sorted[Math.floor(0.99 * sorted.length)] ?? Number.NaN;
   const growth = after.heapUsed + after.external - before.heapUsed - before.external;
-  const isGood =
-    member.isRunning && record.failures.length === 0 && growth < MAX_GROWTH_BYTES && left <= HONEST_CALLERS;
+  const isGood = member.isRunning && record.failures.length === 0 && growth < MAX_GROWTH_BYTES && left === 0;
   for (const failure of new Set(record.failures)) process.stdout.write(`honest caller: ${failure}\n`);
   process.stdout.write(
     `fuzz:rpc ${isGood ? 'ok' : 'FAILED'}: ${inputCount} hostile inputs (seed ${seed}) and ${values.connections} connections at once ` +
       `in ${((performance.now() - startMs) / 1_000).toFixed(0)} s, ${member.isRunning ? 'no crash' : 'CRASHED'}; ` +
-      `${sorted.length} honest calls, ${record.failures.length} failed, p99 ${p99.toFixed(1)} ms; ` +
+      `${sorted.length} honest calls, ${record.failures.length} failed, median ${median.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ` +
       `heap ${mebibytes(before.heapUsed + before.external)} -> ${mebibytes(after.heapUsed + after.external)} MiB, ` +
-      `rss ${mebibytes(before.rss)} -> ${mebibytes(after.rss)} MiB; ${counters.server.connectionsAccepted} connections, ${left} left\n`,
+      `rss ${mebibytes(before.rss)} -> ${mebibytes(after.rss)} MiB; ${counters.server.connectionsAccepted} connections, ${left} left; the member used ${((after.cpuMs - before.cpuMs) / 1_000).toFixed(0)} s of CPU\n`,
   );
   return isGood;
 }

@@ -102,7 +102,7 @@ export async function callHonestly(
       if (!Array.isArray(found) || found.length !== 3) throw new Error(`answered ${JSON.stringify(found)}`);
       record.latenciesMs.push(performance.now() - startMs);
     } catch (error) {
-      record.failures.push(String(error));
+      record.failures.push(`${String(error)} ${JSON.stringify(error)}`);
     }
     if (i % 2 === 0) connection?.close();
     await new Promise((resolve) => setTimeout(resolve, 5));

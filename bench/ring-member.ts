@@ -25,7 +25,11 @@ export type MemberOrder =
   | { readonly kind: 'owns'; readonly keys: readonly number[] }
   | { readonly kind: 'state' }
   | { readonly kind: 'cutOff'; readonly from: readonly string[] }
-  | { readonly kind: 'memory' };
+  | { readonly kind: 'usage' };
+
+export interface ProcessUsage extends NodeJS.MemoryUsage {
+  readonly cpuMs: number;
+}
 
 const registry = new IpcRegistry();
 let ring: RingNode | undefined;
@@ -84,9 +88,10 @@ async function lookup(node: RingNode, key: number, timeoutMs: number): Promise<s
 async function obey(order: MemberOrder): Promise<unknown> {
   if (order.kind === 'open') return open(order);
   if (order.kind === 'cutOff') return cutOffFrom(order.from);
-  if (order.kind === 'memory') {
+  if (order.kind === 'usage') {
     globalThis.gc?.();
-    return process.memoryUsage();
+    const { user, system } = process.cpuUsage();
+    return { ...process.memoryUsage(), cpuMs: (user + system) / 1_000 } satisfies ProcessUsage;
   }
   const node = ring;
   if (node === undefined) throw new Error('not open');

@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { MemoryRegistry } from '../node/ring/memory-registry.ts';
 import { MemberProcess } from './member-process.ts';
+import type { ProcessUsage } from './ring-member.ts';
 
 const { values } = parseArgs({
   options: {
@@ -200,7 +201,7 @@ async function idle(): Promise<void> {
       `${rate((s) => s.counters.pool.connectionsOpened)} new connections/s (goal 0), ` +
       `${Math.min(...open)}-${Math.max(...open)} connections open\n`,
   );
-  const memory = await Promise.all(members.map((m) => m.order<NodeJS.MemoryUsage>({ kind: 'memory' })));
+  const memory = await Promise.all(members.map((m) => m.order<ProcessUsage>({ kind: 'usage' })));
   const rss = Math.max(...memory.map((usage) => usage.rss)) / 2 ** 20;
   process.stdout.write(`  memory of the largest process: ${rss.toFixed(0)} MiB (with tsx, without files)\n`);
 }

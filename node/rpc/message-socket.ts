@@ -11,6 +11,12 @@ export interface MessageSocketEvents {
   readonly onClose: (error: Error | undefined) => void;
 }
 
+/**
+ * Messages of one connection handled before all others get their turn. Raised: a caller that sends thousands of calls
+ * in one piece makes everybody wait. Lowered: more turns of the event loop for a busy peer.
+ */
+const MESSAGES_PER_TURN = 16;
+
 /** Why a connection was given up from this side. */
 export class ConnectionAbort extends Error {
   override readonly name = 'ConnectionAbort';
@@ -27,8 +33,12 @@ export class MessageSocket {
   readonly #events: MessageSocketEvents;
   readonly #framer: MessageFramer;
   #limits: ConnectionLimits;
+  /** By the owner: it has enough to do. */
   #isPaused = false;
+  /** By ourselves: it has had its share of this turn of the event loop. */
+  #isYielding = false;
   #isDraining = false;
+  #shareLeft = MESSAGES_PER_TURN;
   #failure: Error | undefined;
   /** When the last whole message came, and when the current partial one began. Monotonic ms. */
   #lastMessageMs = performance.now();
@@ -90,6 +100,7 @@ export class MessageSocket {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    if (this.#isYielding) return;
     this.#socket.resume();
     this.#drain();
   }
@@ -106,7 +117,7 @@ export class MessageSocket {
 
   /** What is wrong with this connection at `nowMs`, if a deadline has passed. A paused one is waiting for us. */
   overdue(nowMs: number): string | undefined {
-    if (this.#isPaused) return undefined;
+    if (this.#isPaused || this.#isYielding) return undefined;
     if (nowMs - this.#lastMessageMs > this.#limits.idleTimeoutMs) return 'idle';
     if (
       this.#partialSinceMs !== undefined &&
@@ -119,12 +130,17 @@ export class MessageSocket {
 
   #drain(): void {
     // A handler may pause and resume within `onMessage`; only the outer loop reads on.
-    if (this.#isDraining) return;
+    if (this.#isDraining || this.#isYielding) return;
     this.#isDraining = true;
     try {
       while (!this.#isPaused && !this.#socket.destroyed) {
+        if (this.#shareLeft === 0) {
+          this.#yield();
+          break;
+        }
         const bytes = this.#framer.next();
         if (bytes === undefined) break;
+        this.#shareLeft -= 1;
         this.#deliver(bytes);
       }
       this.#trackPartial();
@@ -134,6 +150,18 @@ export class MessageSocket {
     } finally {
       this.#isDraining = false;
     }
+  }
+
+  #yield(): void {
+    this.#isYielding = true;
+    this.#socket.pause();
+    setImmediate(() => {
+      this.#isYielding = false;
+      this.#shareLeft = MESSAGES_PER_TURN;
+      if (this.#isPaused || this.#socket.destroyed) return;
+      this.#socket.resume();
+      this.#drain();
+    });
   }
 
   #deliver(bytes: Buffer): void {
@@ -148,7 +176,8 @@ export class MessageSocket {
   }
 
   #trackPartial(): void {
-    if (this.#isPaused || this.#framer.bufferedBytes === 0) this.#partialSinceMs = undefined;
+    if (this.#isPaused || this.#isYielding || this.#framer.bufferedBytes === 0)
+      this.#partialSinceMs = undefined;
     else this.#partialSinceMs ??= performance.now();
   }
 }

@@ -29,6 +29,11 @@ export interface RpcCounters {
  * connections open never locks an honest caller out. Each costs some 10 KiB at rest.
  */
 const MAX_OPEN_CONNECTIONS = 768;
+/**
+ * Connections the kernel holds until they are accepted; it caps this at its own bound. Full, it drops the packets of new
+ * callers, who then try again after a second.
+ */
+const LISTEN_BACKLOG = 4_096;
 /** How often deadlines are looked at; they are late by at most this. */
 const SWEEP_MS = 1_000;
 
@@ -57,7 +62,7 @@ export class RpcServer {
     );
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject);
-      listener.listen({ host, port, backlog: 1_024 }, () => {
+      listener.listen({ host, port, backlog: LISTEN_BACKLOG }, () => {
         listener.off('error', reject);
         resolve();
       });
