@@ -6,6 +6,7 @@
  * answers "mine" while its grantor, the first serving member after it, has acknowledged it within the lease.
  */
 import { type Identifier, inArc, inOpenArc } from '../../domain/identifier.ts';
+import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { becomeReplaced } from './fencing.ts';
 import { findMember, firstFrom } from './member-table.ts';
@@ -118,6 +119,8 @@ function askGrantee({ custody, table }: NodeState): LeaseAnswer {
 /** What the grantee tells about its arc, unless it has told later news already; with a lease if we may give one. */
 function note(turn: Turn, grantee: Grantee, from: RingMember, request: LeaseRequest): Grantee {
   const next = request.grantee;
+  // It is giving an arc to a newcomer, who is an elector from then on: whoever counts votes must know (2 -> 3).
+  if (next !== undefined) noteElector(turn, next.member);
   const told: Grantee =
     request.sequence < grantee.sequence
       ? grantee
@@ -131,6 +134,11 @@ function note(turn: Turn, grantee: Grantee, from: RingMember, request: LeaseRequ
         };
   const heard = { ...told, heardAtMs: turn.nowMs };
   return hasRight(turn.node, turn.nowMs) ? extended(turn, heard) : heard;
+}
+
+function noteElector(turn: Turn, member: Member): void {
+  const entry = findMember(turn.node.table, member.id);
+  if (entry?.phase === 'joining' && sameLife(entry, member)) learn(turn, { ...entry, phase: 'active' });
 }
 
 /** Without a valid lease it may be us who were replaced: then we do not judge. */

@@ -11,7 +11,7 @@ import { NO_CUSTODY } from './node-state.ts';
 import { NO_POINTERS, sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
-import { granteeFrom } from './transfer.ts';
+import { granteeFrom, inheritedGrantee } from './transfer.ts';
 import { answer, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
 
 /** Before a step that was not possible yet is tried again. */
@@ -414,15 +414,7 @@ function resumeGrantee(turn: Turn, from: Member, callId: number): void {
   const old = findMember(node.table, from.id);
   learn(turn, { ...from, phase: old === undefined || old.phase === 'left' ? 'active' : old.phase });
   // The old life granted until its end at most, and that end lies in the past.
-  const next = grantee.next?.member;
-  const grant =
-    next === undefined || grantee.arcFrom === from.id
-      ? undefined
-      : {
-          member: next,
-          arcFrom: grantee.next?.arcFrom,
-          leaseMs: leaseMs + leaseMarginMs,
-          rightMs: grantRightMs + leaseMarginMs,
-        };
+  const next = inheritedGrantee(turn, grantee, grantee.arcFrom);
+  const grant = next === undefined ? undefined : boundsOf(turn, next);
   answer(turn, callId, { kind: 'ceded', arcFrom: grantee.arcFrom, grant });
 }

@@ -37,9 +37,14 @@ export function considerTakeOver(turn: Turn): void {
 
 type Doubt = 'none' | 'left' | 'refused' | 'silent';
 
-function doubtOf(node: NodeState, { member }: Grantee): { readonly doubt: Doubt; readonly sinceMs: number } {
+function doubtOf(node: NodeState, grantee: Grantee): { readonly doubt: Doubt; readonly sinceMs: number } {
+  const { member } = grantee;
   const entry = findMember(node.table, member.id);
   if (entry !== undefined && (entry.phase === 'left' || !sameLife(entry, member))) {
+    return { doubt: 'left', sinceMs: Number.NEGATIVE_INFINITY };
+  }
+  // A newcomer that never learned its arc, from a member that took the knowledge with it: it will ask for it anew.
+  if (entry?.phase === 'joining' && grantee.arcFrom === undefined) {
     return { doubt: 'left', sinceMs: Number.NEGATIVE_INFINITY };
   }
   const suspicion = verdictOn(node, member);
@@ -131,7 +136,7 @@ function takeOver(turn: Turn, grantee: Grantee): void {
   });
   node.election = undefined;
   turn.effects.push({ kind: 'checkTakeOver', checkId, from, to: member.id });
-  if (entry === undefined || (entry.phase !== 'left' && sameLife(entry, member))) {
+  if (doubt !== 'left' && (entry === undefined || sameLife(entry, member))) {
     publish(turn, { ...member, phase: 'left' });
     const evidence = doubt === 'refused' ? 'refused' : 'silent';
     askRegistry(turn, { kind: 'voteDead', member, evidence }, { kind: 'report' });

@@ -110,7 +110,8 @@ function cededAnswer(turn: Turn, grantee: Grantee): Answer {
   return { kind: 'ceded', arcFrom, grant: before === undefined ? undefined : boundsOf(turn, before) };
 }
 
-function inheritedGrantee(turn: Turn, { next }: Grantee, arcFrom: Identifier): Grantee | undefined {
+/** Whom the owner of an arc grants to when that is not known for sure: bounded as if it had granted just now. */
+export function inheritedGrantee(turn: Turn, { next }: Grantee, arcFrom: Identifier): Grantee | undefined {
   const { node } = turn;
   const told = next?.member.id === arcFrom ? next : undefined;
   const member = told?.member ?? (arcFrom === node.self.id ? node.self : findMember(node.table, arcFrom));
