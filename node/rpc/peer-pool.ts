@@ -40,6 +40,11 @@ const HANDSHAKE_TIMEOUT_MS = 500;
 const OPEN_TIMEOUT_MS = CONNECT_TIMEOUT_MS + 2 * HANDSHAKE_TIMEOUT_MS;
 /** Longer than any call: a connection to somebody outside the ring that was silent for so long is closed. */
 const STRANGER_IDLE_MS = 30_000;
+/**
+ * Connections kept, silent ones beyond it are closed. Raised: file descriptors and memory in a ring of a thousand.
+ * Lowered: new connections while nothing happens.
+ */
+const MAX_KEPT = 256;
 /** Calls that wait for one connection to be established. Raised: a burst to a dead peer holds more memory. */
 const MAX_WAITING_CALLS = 256;
 
@@ -104,12 +109,7 @@ export class PeerPool {
    */
   retain(targets: readonly PeerTarget[]): void {
     const kept = new Set(targets.map(lifeKey));
-    const unusedSinceMs = performance.now() - STRANGER_IDLE_MS;
-    for (const [key, peer] of this.#peers) {
-      if (kept.has(key) || peer.waiting > 0 || peer.lastCallMs > unusedSinceMs) continue;
-      this.#peers.delete(key);
-      peer.open?.close();
-    }
+    for (const [key, peer] of this.#peers) if (!kept.has(key)) this.#letGo(key, peer);
   }
 
   counters(): PoolCounters {
@@ -129,10 +129,24 @@ export class PeerPool {
     this.#peers.clear();
   }
 
+  /** Unless it is in use. */
+  #letGo(key: string, peer: Peer): void {
+    if (peer.waiting > 0 || peer.lastCallMs > performance.now() - STRANGER_IDLE_MS) return;
+    this.#peers.delete(key);
+    peer.open?.close();
+  }
+
+  #makeRoom(): void {
+    if (this.#peers.size < MAX_KEPT) return;
+    const [silent] = [...this.#peers].sort(([, a], [, b]) => a.lastCallMs - b.lastCallMs);
+    if (silent !== undefined) this.#letGo(...silent);
+  }
+
   #peerOf(target: PeerTarget): Peer {
     const key = lifeKey(target);
     const known = this.#peers.get(key);
     if (known !== undefined) return known;
+    this.#makeRoom();
     const peer: Peer = {
       target,
       rtt: new RttEstimate(),
