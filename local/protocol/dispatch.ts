@@ -77,8 +77,3 @@ export async function dispatch(
     return format.failure(failureOf(error, { model, loaded, requestId }));
   }
 }
-
-/** The service a request is meant for (`dynamodb`, `s3`, `monitoring`, ...); undefined when nothing tells. */
-export function signingNameOf(request: HttpRequest): string | undefined {
-  return identify(request).signingName;
-}
