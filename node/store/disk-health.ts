@@ -5,6 +5,12 @@ const FULL = ['ENOSPC', 'EDQUOT'] as const;
 /** The process is short of descriptors or threads: says nothing about the disk. */
 const BUSY = ['EMFILE', 'ENFILE', 'EAGAIN'] as const;
 
+export interface DiskHealthOptions {
+  /** Told once. */
+  readonly onFailure: (error: unknown) => void;
+  readonly isFull: () => Promise<boolean>;
+}
+
 /**
  * Whether this replica's disk can still be trusted with writes.
  *
@@ -14,10 +20,13 @@ const BUSY = ['EMFILE', 'ENFILE', 'EAGAIN'] as const;
  */
 export class DiskHealth {
   readonly #onFailure: (error: unknown) => void;
+  readonly #isFull: () => Promise<boolean>;
   #failure: unknown;
 
-  constructor(onFailure: (error: unknown) => void) {
+  /** @param isFull Whether the file system has no space left, now. */
+  constructor({ onFailure, isFull }: DiskHealthOptions) {
     this.#onFailure = onFailure;
+    this.#isFull = isFull;
   }
 
   /**
@@ -29,7 +38,7 @@ export class DiskHealth {
     try {
       return await write();
     } catch (error) {
-      throw this.#translate(error);
+      throw await this.#translate(error);
     }
   }
 
@@ -40,21 +49,13 @@ export class DiskHealth {
     this.#onFailure(error);
   }
 
-  #translate(error: unknown): ChordfsError {
+  async #translate(error: unknown): Promise<ChordfsError> {
     if (error instanceof ChordfsError) return error;
-    if (hasErrorCode(error, ...FULL) || isFullIndex(error)) {
+    // The index reports a write that was cut short for want of space as an I/O error like any other.
+    if (hasErrorCode(error, ...FULL) || (await this.#isFull())) {
       return new ChordfsError('VOLUME_FULL', {}, { cause: error });
     }
     if (!hasErrorCode(error, ...BUSY)) this.fail(error);
     return new ChordfsError('STORAGE_FAILED', {}, { cause: error });
   }
-}
-
-/** lmdb reports the system's error number, or its own text, rather than a `code` string. */
-function isFullIndex(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const reasons = [error, 'commitError' in error ? error.commitError : undefined, error.cause];
-  return reasons.some(
-    (reason) => reason instanceof Error && /MDB_MAP_FULL|No space left|Disk quota/i.test(reason.message),
-  );
 }

@@ -77,7 +77,10 @@ export class DiskStore implements Store {
   private constructor(parts: Parts, options: DiskStoreOptions) {
     const now = options.now ?? Date.now;
     this.#parts = parts;
-    this.#health = new DiskHealth(options.onFailure ?? (() => undefined));
+    this.#health = new DiskHealth({
+      onFailure: options.onFailure ?? (() => undefined),
+      isFull: () => this.#volume.isExhausted(),
+    });
     const onLoss = (error: unknown) => this.#health.fail(error);
     this.#records = new RecordTable(parts.index.records, onLoss);
     // The chunk of a damaged entry is gone for good: without the entry nobody knows what its bytes should be.

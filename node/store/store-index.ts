@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import { ChordfsError } from '../../domain/errors.ts';
+import { awaitCommit } from './commit-error.ts';
 import { checkIndexHeader } from './index-header.ts';
 
 /** One ordered table of byte strings. Writes resolve when durable; those made at the same time share one flush. */
@@ -14,6 +15,8 @@ export interface IndexTable {
   between(start: Uint8Array, end: Uint8Array): Iterable<{ readonly key: Uint8Array; readonly value: Buffer }>;
   /** How many entries the table says it has. A scan that finds another number went through damaged pages. */
   entryCount(): number;
+  /** Reads from now on see everything committed before. */
+  refresh(): void;
 }
 
 export interface StoreIndex {
@@ -49,11 +52,11 @@ class LmdbTable implements IndexTable {
   }
 
   async put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    await this.#database.put(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    await awaitCommit(this.#database.put(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength)));
   }
 
   async remove(key: Uint8Array): Promise<void> {
-    await this.#database.remove(key);
+    await awaitCommit(this.#database.remove(key));
   }
 
   *between(start: Uint8Array, end: Uint8Array) {
@@ -67,6 +70,10 @@ class LmdbTable implements IndexTable {
   entryCount(): number {
     // The library's types leave out what the statistics hold.
     return (this.#database.getStats() as { readonly entryCount: number }).entryCount;
+  }
+
+  refresh(): void {
+    this.#database.resetReadTxn();
   }
 
   #damage(error: unknown): ChordfsError {
@@ -91,6 +98,9 @@ export function openIndex(folder: string): StoreIndex {
     noSubdir: false,
     maxDbs: 4,
     overlappingSync: false,
+    // Writes made while a commit runs share the next one without it; with it, a failed commit rejects a promise that
+    // nobody but the library holds, which ends the process.
+    eventTurnBatching: false,
     // Uninitialised memory must not reach the disk of a store that may be handed on.
     noMemInit: false,
   });

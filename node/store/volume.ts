@@ -22,6 +22,9 @@ const RECORD_SHARE = 0.5;
 /** How long an answer of the file system about its free space is believed, corrected by what was written since. */
 const FREE_SPACE_MAX_AGE_MS = 1_000;
 
+/** So little is left that a write may well have failed for want of it. */
+const EXHAUSTED_BYTES = 1024 * 1024;
+
 /** Says no before the disk does. */
 export class Volume {
   readonly #fileSystem: Pick<FileSystem, 'volume'>;
@@ -71,6 +74,15 @@ export class Volume {
   async checkSpaceForRecord(bytes: number): Promise<void> {
     await this.refresh();
     this.#refuseAbove(bytes, this.#reserveBytes() * RECORD_SHARE);
+  }
+
+  /** Whether the file system itself has run out, asked anew. False when it does not answer. */
+  async isExhausted(): Promise<boolean> {
+    try {
+      return (await this.#fileSystem.volume(this.#options.directory)).freeBytes < EXHAUSTED_BYTES;
+    } catch {
+      return false;
+    }
   }
 
   #reserveBytes(): number {
