@@ -204,6 +204,7 @@ export function noteLease(turn: Turn, sentAtMs: number): void {
     ...node.custody,
     leaseUntilMs: Math.max(node.custody.leaseUntilMs, sentAtMs + leaseMs),
     rightUntilMs: Math.max(node.custody.rightUntilMs, sentAtMs + grantRightMs),
+    leasedAmong: node.table.serving.length,
     isUncertain: false,
   };
   node.schedule = { ...node.schedule, reviveAtMs: Number.POSITIVE_INFINITY };

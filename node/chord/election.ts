@@ -64,6 +64,8 @@ export function seekConfirmation(turn: Turn, about: Member, { isLast }: { readon
     const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, turn.nowMs + 2 * ROUND_PAUSE_MS);
     node.schedule = { ...node.schedule, registrySyncAtMs };
   }
+  // Of more than two, a majority may have replaced us while we were away: then the pair is in our head alone.
+  if (isPair && node.custody.leasedAmong > 2) return;
   if (isPair) {
     askRegistry(turn, { kind: 'arbitrate', against: [about] }, { kind: 'arbitrate', about });
     return;
@@ -115,6 +117,9 @@ export function vote(
   const isCondemned = word > turn.nowMs || node.election?.about.instanceId === from.instanceId;
   const consent =
     servesNow(node) &&
+    // Whoever may have given its arc away has given its vote away with it.
+    !node.custody.isHandingOver &&
+    !node.custody.isUncertain &&
     isElector &&
     isSameRing &&
     !isCondemned &&

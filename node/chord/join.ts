@@ -6,7 +6,7 @@
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { RegistryAnswer } from './event.ts';
-import { firstBefore, firstFrom } from './member-table.ts';
+import { EMPTY_TABLE, firstBefore, firstFrom } from './member-table.ts';
 import type { Answer, PointersAnswer } from './message.ts';
 import { learn, learnAll, publishSelf } from './news.ts';
 import type { JoinState, PendingCall } from './node-state.ts';
@@ -146,6 +146,8 @@ function ringFound(
   members: Extract<Answer, { readonly kind: 'members' }>['members'],
 ): void {
   const { node } = turn;
+  // What earlier attempts told may be a rumour that the ring has dropped since.
+  node.table = EMPTY_TABLE;
   learnAll(turn, members);
   if (node.table.members.every(({ instanceId }) => instanceId === node.self.instanceId)) {
     retryJoin(turn);

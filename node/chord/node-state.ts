@@ -55,6 +55,8 @@ export interface NodeState {
   readonly registryRequests: ReadonlyMap<number, RegistryPurpose>;
   /** The registry's last answer, undefined until it answered. */
   readonly registered: { readonly instanceIds: ReadonlySet<string>; readonly atMs: number } | undefined;
+  /** Lives whose end was told to the member table before their arcs were ours. */
+  readonly reported: ReadonlySet<string>;
   readonly fingers: Fingers;
   readonly schedule: Schedule;
   /** Deliver `woken` at this moment (of `Instant.nowMs`). Changes with every step; Infinity: nothing is due. */
@@ -76,6 +78,8 @@ export interface Custody {
   /** Own lease: until when this member may say "mine", and until when it may grant. */
   readonly leaseUntilMs: number;
   readonly rightUntilMs: number;
+  /** Serving members when the lease was last renewed: with more than two, we may have been replaced since by their vote. */
+  readonly leasedAmong: number;
   /** The member at `arcFrom`: the one whose leases come from here. Undefined for the owner of the whole circle. */
   readonly grantee: Grantee | undefined;
   /** Sequence of the arc that our own grantor has acknowledged. */
@@ -119,6 +123,7 @@ export const NO_CUSTODY: Custody = {
   unchecked: [],
   leaseUntilMs: Number.NEGATIVE_INFINITY,
   rightUntilMs: Number.NEGATIVE_INFINITY,
+  leasedAmong: Number.POSITIVE_INFINITY,
   grantee: undefined,
   reportedSequence: 0,
   ceded: undefined,

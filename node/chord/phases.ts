@@ -144,7 +144,8 @@ function leaveRing(turn: Turn): void {
     depart(turn);
     return;
   }
-  if (custody.unchecked.length > 0 || grantor === undefined) {
+  const isCondemned = (node.condemned.get(grantor?.instanceId ?? '') ?? 0) > turn.nowMs;
+  if (custody.unchecked.length > 0 || grantor === undefined || isCondemned) {
     postpone(turn);
     return;
   }
@@ -254,6 +255,7 @@ export function coldStart(turn: Turn, listed: readonly Member[]): void {
       next: undefined,
     },
   });
+  node.custody = { ...node.custody, leasedAmong: table.serving.length };
   turn.effects.push({ kind: 'resumed' });
 }
 

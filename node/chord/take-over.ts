@@ -8,6 +8,7 @@
  * The arc of the member before *that* one may be known from hearsay alone: then one more lease is waited for.
  */
 import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
+import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { changeCustody, hasLease } from './custody.ts';
 import { isConfirmed, seekConfirmation } from './election.ts';
@@ -41,10 +42,6 @@ function doubtOf(node: NodeState, grantee: Grantee): { readonly doubt: Doubt; re
   const { member } = grantee;
   const entry = findMember(node.table, member.id);
   if (entry !== undefined && (entry.phase === 'left' || !sameLife(entry, member))) {
-    return { doubt: 'left', sinceMs: Number.NEGATIVE_INFINITY };
-  }
-  // A newcomer that never learned its arc, from a member that took the knowledge with it: it will ask for it anew.
-  if (entry?.phase === 'joining' && grantee.arcFrom === undefined) {
     return { doubt: 'left', sinceMs: Number.NEGATIVE_INFINITY };
   }
   const suspicion = verdictOn(node, member);
@@ -85,8 +82,18 @@ function mayBeLast(turn: Turn, grantee: Grantee): boolean {
   const { node } = turn;
   if (memberBefore(node, grantee) !== undefined || !node.config.registry) return true;
   if (hasLease(node, turn.nowMs)) return true;
+  if (doubtOf(node, grantee).doubt === 'refused') reportDead(turn, grantee.member);
   seekConfirmation(turn, grantee.member, { isLast: true });
   return isConfirmed(turn, grantee.member);
+}
+
+/** Once per life: so that the table's next answer does not list it any longer. */
+function reportDead(turn: Turn, member: Member): void {
+  const { node } = turn;
+  const key = `${member.instanceId}/${member.incarnation}`;
+  if (node.reported.has(key)) return;
+  node.reported = new Set(node.reported).add(key);
+  askRegistry(turn, { kind: 'voteDead', member, evidence: 'refused' }, { kind: 'report' });
 }
 
 /** When the clock alone may change the outcome of `considerTakeOver`. */

@@ -2,7 +2,7 @@
 import { type Identifier, inOpenArc } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import { boundsOf, changeCustody, extended, grantorOf, hasLease, isAlone } from './custody.ts';
-import { findMember, firstFrom } from './member-table.ts';
+import { findMember, firstBefore, firstFrom } from './member-table.ts';
 import type { Answer, GrantBounds } from './message.ts';
 import { learn } from './news.ts';
 import type { Grantee, NodeState } from './node-state.ts';
@@ -59,6 +59,7 @@ function giveArc(turn: Turn, to: Member, from: Identifier): Grantee {
       ...node.custody,
       leaseUntilMs: turn.nowMs + leaseMs,
       rightUntilMs: turn.nowMs + grantRightMs,
+      leasedAmong: 2,
     };
   }
   const next =
@@ -102,12 +103,24 @@ function cededAnswer(turn: Turn, grantee: Grantee): Answer {
   if (ceded !== undefined && custody.reportedSequence < ceded.sequence && !isNobodyToReportTo(node)) {
     return { kind: 'pending' };
   }
-  const arcFrom = ceded?.from ?? grantee.arcFrom;
+  const arcFrom = ceded?.from ?? grantee.arcFrom ?? guessedArcFrom(turn, grantee);
   if (arcFrom === undefined) return refusal('notSettled');
   if (ceded !== undefined) node.custody = { ...custody, ceded: { ...ceded, isTold: true } };
   const before = ceded?.grantee ?? inheritedGrantee(turn, grantee, arcFrom);
   if (before === undefined && arcFrom !== grantee.member.id) return refusal('notSettled');
   return { kind: 'ceded', arcFrom, grant: before === undefined ? undefined : boundsOf(turn, before) };
+}
+
+/**
+ * Who gave the newcomer its arc took the knowledge with it. The newcomer has not served yet (it still asks), so once
+ * every lease from then has surely run out, its arc begins at the serving member before it.
+ */
+function guessedArcFrom(turn: Turn, grantee: Grantee): Identifier | undefined {
+  const { node } = turn;
+  const { leaseMs, leaseMarginMs } = node.config;
+  if (turn.nowMs < grantee.leaseUntilMs + leaseMs + leaseMarginMs) return undefined;
+  const { id, instanceId } = grantee.member;
+  return firstBefore(node.table.serving, id, (member) => member.instanceId !== instanceId)?.id;
 }
 
 /** Whom the owner of an arc grants to when that is not known for sure: bounded as if it had granted just now. */

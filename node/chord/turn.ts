@@ -69,6 +69,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
     condemned: new Map(),
     registryRequests: new Map(),
     registered: undefined,
+    reported: new Set(),
     fingers: { members: [], next: 0 },
     schedule: {
       stabilizeAtMs: Number.POSITIVE_INFINITY,
