@@ -28,7 +28,7 @@ export function isConfirmed(turn: Turn, about: Member): boolean {
   // An answer from before the silence proves nothing: the member may have joined since.
   const silentSinceMs = verdictOn(turn.node, about)?.verdictAtMs ?? Number.POSITIVE_INFINITY;
   const isFresh = config.registry && registered !== undefined && registered.atMs > silentSinceMs;
-  return isFresh && !registered.instanceIds.has(about.instanceId);
+  return isFresh && registered.lives.get(about.instanceId) !== about.incarnation;
 }
 
 /** How often the member table is asked while a silent member holds an arc: it may have been declared dead there. */

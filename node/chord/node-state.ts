@@ -53,8 +53,8 @@ export interface NodeState {
   readonly condemned: ReadonlyMap<string, number>;
   /** The table asked, by request id. */
   readonly registryRequests: ReadonlyMap<number, RegistryPurpose>;
-  /** The registry's last answer, undefined until it answered. */
-  readonly registered: { readonly instanceIds: ReadonlySet<string>; readonly atMs: number } | undefined;
+  /** The registry's last answer, incarnations by instance id; undefined until it answered. */
+  readonly registered: { readonly lives: ReadonlyMap<string, number>; readonly atMs: number } | undefined;
   /** Lives whose end was told to the member table before their arcs were ours. */
   readonly reported: ReadonlySet<string>;
   readonly fingers: Fingers;

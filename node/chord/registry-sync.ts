@@ -27,7 +27,8 @@ export function syncRegistry(turn: Turn): void {
  */
 export function registrySynced(turn: Turn, members: readonly RingMember[]): void {
   const { node } = turn;
-  node.registered = { instanceIds: new Set(members.map(({ instanceId }) => instanceId)), atMs: turn.nowMs };
+  const lives = new Map(members.map(({ instanceId, incarnation }) => [instanceId, incarnation]));
+  node.registered = { lives, atMs: turn.nowMs };
   const others = members.filter(
     ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
   );

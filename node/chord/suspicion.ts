@@ -76,8 +76,12 @@ function judge(turn: Turn, suspicion: Suspicion): void {
     condemn(turn, suspicion, 'refused');
     return;
   }
+  // Refused a moment ago: the next probe will tell a process that is gone, which need not be waited out like silence.
+  const isSilent = turn.nowMs >= suspicion.lastRefusalMs + node.config.probePauseMs;
   if (suspicion.indirect === undefined) askOthers(turn, suspicion);
-  else if (suspicion.indirect === 0 && suspicion.failures >= probeCount) condemn(turn, suspicion, 'silent');
+  else if (suspicion.indirect === 0 && suspicion.failures >= probeCount && isSilent) {
+    condemn(turn, suspicion, 'silent');
+  }
 }
 
 /** Indirect probes (SWIM): the fault may be ours, or the link's. They run beside our own second probe. */

@@ -83,7 +83,8 @@ function contactOf(event: Observation['event'], before: NodeState): string | und
 /** I9: what a node knows of a place only ever moves on to later lives. */
 function livesNeverGoBack({ node, before }: Observation): void {
   const { state } = node;
-  if (state.table === before.table) return;
+  // A newcomer that begins anew forgets what it heard on its first attempt.
+  if (state.table === before.table || before.standing !== 'inside') return;
   for (const member of state.table.members) {
     const known = before.table.members.find(({ id }) => id === member.id);
     if (known !== undefined && known.incarnation > member.incarnation) {
