@@ -18,8 +18,8 @@ export interface CommitsOptions {
   readonly placement: Placement;
   readonly replicator: Replicator;
   readonly tenure: Pick<Tenure, 'issue'>;
-  /** Whether this node has every acknowledged record of the arc that `key` lies in. */
-  readonly isSynced: (key: ReturnType<typeof hashName>) => boolean;
+  /** Whether this node, as the owner, knows every acknowledged record of the arc that `key` lies in. */
+  readonly maySpeakFor: (key: ReturnType<typeof hashName>) => boolean;
   /** Ms since the epoch, for `modifiedMs` alone. */
   readonly wallClock: () => number;
 }
@@ -106,7 +106,7 @@ export class Commits {
   #existing(name: string): FileRecord | undefined {
     const key = hashName(name);
     if (!this.#options.ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
-    if (!this.#options.isSynced(key)) throw new ChordfsError('NODE_NOT_READY', { key });
+    if (!this.#options.maySpeakFor(key)) throw new ChordfsError('NODE_NOT_READY', { key });
     return this.#options.store.getRecord(name);
   }
 

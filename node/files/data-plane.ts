@@ -20,8 +20,13 @@ import { WriteTracker } from './write-tracker.ts';
 
 /** What files need from movement, which in turn is built on what they share. */
 export interface MovementHooks {
-  /** Whether this node has every acknowledged record of the arc that `key` lies in. */
+  /** Whether this node counts as a replica of the arc that `key` lies in: it has been compared with all the others. */
   readonly isSynced: (key: Identifier) => boolean;
+  /**
+   * Whether it has been compared with them since it became the owner. A quorum is enough to be told the truth by
+   * several, but an owner answers alone: it must not miss a write that went ahead without it before.
+   */
+  readonly maySpeakFor: (key: Identifier) => boolean;
   /** A write went ahead without this replica. */
   readonly missed: (member: RingMember) => void;
   /** Another member says that this node missed a write. */
@@ -58,7 +63,7 @@ const CACHE_BYTES = 16 * 1024 * 1024;
 /** Builds the files of one node. Starts nothing: all work is done on behalf of a call. */
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { ring, store, peers, movement } = options;
-  const { isSynced } = movement;
+  const { isSynced, maySpeakFor } = movement;
   const tracker = new WriteTracker();
   const placement = new Placement(ring);
   const cache = new SmallFileCache(options.cacheBytes ?? CACHE_BYTES);
@@ -81,7 +86,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     placement,
     replicator,
     tenure,
-    isSynced,
+    maySpeakFor,
     wallClock: Date.now,
   });
   handlers = peerService({
@@ -92,12 +97,13 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     tracker,
     cache,
     isSynced,
+    maySpeakFor,
     onNudge: movement.nudged,
     onRecord: movement.recordStored,
   });
 
   const readLimits = { ...READ_LIMITS, ...options.readLimits };
-  const records = new RecordReader({ ring, store, calls, placement, cache, isSynced, limits: readLimits });
+  const records = new RecordReader({ ring, store, calls, placement, cache, maySpeakFor, limits: readLimits });
   const chunkLimits = { ...CHUNK_LIMITS, ...options.chunkLimits };
   const chunks = new ChunkReader({ ring, store, calls, placement, limits: chunkLimits });
   const owners = new OwnerCalls({ ring, calls, placement, random: Math.random });

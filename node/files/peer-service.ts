@@ -21,6 +21,7 @@ export interface PeerServiceOptions {
   readonly tracker: WriteTracker;
   readonly cache: SmallFileCache;
   readonly isSynced: (key: Identifier) => boolean;
+  readonly maySpeakFor: (key: Identifier) => boolean;
   readonly onNudge: () => void;
   /** A record of this name was stored here, whichever version is the newest now. */
   readonly onRecord: (name: string) => void;
@@ -131,12 +132,12 @@ async function putRecord(
 }
 
 async function readForPeer(
-  { ring, store, cache, isSynced }: PeerServiceOptions,
+  { ring, store, cache, isSynced, maySpeakFor }: PeerServiceOptions,
   { name, role, inlineLimitBytes }: RequestOf<'read-record'>,
 ) {
   const key = hashName(name);
   if (role === 'owner' && !ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
-  if (role === 'owner' && !isSynced(key)) throw new ChordfsError('NODE_NOT_READY', { key });
+  if (role === 'owner' && !maySpeakFor(key)) throw new ChordfsError('NODE_NOT_READY', { key });
   const held = readRecord(store, name);
   if (held === 'damaged') throw new ChordfsError('NODE_NOT_READY', { key, reason: 'damaged record' });
   const wantsContent =
@@ -159,13 +160,13 @@ export async function smallContent(
 }
 
 function listForPeer(
-  { ring, store, isSynced }: PeerServiceOptions,
+  { ring, store, isSynced, maySpeakFor }: PeerServiceOptions,
   { arc, after, limit, role, brief }: RequestOf<'list-records'>,
 ) {
   const ends = [identifier(arc.from + 1), arc.to];
   if (role === 'owner' && !ends.every((key) => ring.owns(key)))
     throw new ChordfsError('NOT_OWNER', { key: arc.to });
-  if (role === 'owner' && !ends.every(isSynced)) throw new ChordfsError('NODE_NOT_READY', { key: arc.to });
+  if (role === 'owner' && !ends.every(maySpeakFor)) throw new ChordfsError('NODE_NOT_READY', { key: arc.to });
   const records = store.scanRecords(arc, {
     after: after === undefined ? undefined : placeholder(after),
     limit,
@@ -201,10 +202,10 @@ function placeholder(name: string): FileRecord {
 }
 
 /** Only an owner in good standing may say that content is dead. */
-function isLive({ ring, store, isSynced }: PeerServiceOptions, name: string, uploadId: string): boolean {
+function isLive({ ring, store, maySpeakFor }: PeerServiceOptions, name: string, uploadId: string): boolean {
   const key = hashName(name);
   if (!ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
-  if (!isSynced(key)) throw new ChordfsError('NODE_NOT_READY', { key });
+  if (!maySpeakFor(key)) throw new ChordfsError('NODE_NOT_READY', { key });
   const held = readRecord(store, name);
   return held === 'damaged' || held?.uploadId === uploadId;
 }

@@ -18,7 +18,8 @@ export interface RecordReaderOptions {
   readonly calls: PeerCalls;
   readonly placement: Placement;
   readonly cache: SmallFileCache;
-  readonly isSynced: (key: Identifier) => boolean;
+  /** Whether this node, as the owner, knows every acknowledged record of the arc that `key` lies in. */
+  readonly maySpeakFor: (key: Identifier) => boolean;
   readonly limits: ReadLimits;
 }
 
@@ -71,8 +72,8 @@ export class RecordReader {
 
   async #newest(name: string, signal: AbortSignal): Promise<FoundRecord> {
     const key = hashName(name);
-    const { ring, store, isSynced, limits } = this.#options;
-    if (ring.owns(key) && isSynced(key)) {
+    const { ring, store, maySpeakFor, limits } = this.#options;
+    if (ring.owns(key) && maySpeakFor(key)) {
       const own = readRecord(store, name);
       if (own !== 'damaged') return { record: own, inline: undefined };
     }

@@ -47,6 +47,8 @@ class NodeMovement implements Movement {
   readonly #options: CreateMovementOptions;
   readonly #controller = new AbortController();
   readonly #synced = new SyncedArcs();
+  /** Own arcs that were compared since this node became their owner. */
+  readonly #verified = new SyncedArcs();
   readonly #progress = new ProgressMeter(() => performance.now());
   readonly #arcSync: ArcSync;
   readonly #handOver: HandOver;
@@ -77,7 +79,12 @@ class NodeMovement implements Movement {
     new Repair({ store, calls, placement, transfer, signal, onUnrepaired: () => this.#loop.wake() });
     this.#loop = new MovementLoop({
       ...{ ring, store, progress, signal, onBug, arcSync: this.#arcSync, handOver: this.#handOver },
-      ...{ synced: this.#synced, timings: this.#timings, now: () => performance.now() },
+      ...{
+        synced: this.#synced,
+        verified: this.#verified,
+        timings: this.#timings,
+        now: () => performance.now(),
+      },
       onPass: (held) =>
         this.#exposure.ownArcsChanged(held.filter((each) => this.#isOwn(each)).map(({ arc }) => arc)),
     });
@@ -104,7 +111,8 @@ class NodeMovement implements Movement {
     for (;;) {
       const snapshot = this.#options.ring.snapshot();
       const held = heldArcs(snapshot);
-      if (held.length > 0 && held.every(({ arc }) => this.#synced.covers(arc))) return;
+      const isReady = (each: HeldArc) => (this.#isOwn(each) ? this.#verified : this.#synced).covers(each.arc);
+      if (held.length > 0 && held.every(isReady)) return;
       await pause(RETRY_MS, signal);
     }
   }
@@ -157,6 +165,10 @@ class NodeMovement implements Movement {
 
   isSynced(key: Identifier): boolean {
     return this.#synced.includes(key);
+  }
+
+  maySpeakFor(key: Identifier): boolean {
+    return this.#verified.includes(key);
   }
 
   missed(member: RingMember): void {
@@ -250,6 +262,7 @@ class NodeMovement implements Movement {
       try {
         await this.#arcSync.pullRecords({ arc, members, urgency: 'urgent', signal }, false);
         this.#synced.mark(arc);
+        this.#verified.mark(arc);
         return;
       } catch (error) {
         signal.throwIfAborted();

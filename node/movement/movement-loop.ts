@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { pause } from '../files/deadline.ts';
@@ -17,6 +18,7 @@ export interface MovementLoopOptions {
   readonly arcSync: ArcSync;
   readonly handOver: HandOver;
   readonly synced: SyncedArcs;
+  readonly verified: SyncedArcs;
   readonly progress: ProgressMeter;
   readonly timings: MovementTimings;
   /** Monotonic clock, ms. */
@@ -38,6 +40,8 @@ export class MovementLoop {
   readonly #options: MovementLoopOptions;
   #members: readonly RingMember[] = [];
   #incarnation: number | undefined;
+  #heldKey = '';
+  #pass = new AbortController();
   #isWoken = true;
   #wake: () => void = () => undefined;
   #startedPasses = 0;
@@ -51,7 +55,7 @@ export class MovementLoop {
   }
 
   ringChanged(snapshot: RingSnapshot): void {
-    const { synced, now } = this.#options;
+    const { synced, verified, now } = this.#options;
     const present = new Set(snapshot.members.map(({ instanceId }) => instanceId));
     const died = this.#members.filter(
       ({ instanceId, phase }) => phase === 'active' && !present.has(instanceId),
@@ -62,7 +66,17 @@ export class MovementLoop {
     // A new life of this process in the ring: it missed whatever was written while it was not a member.
     if (snapshot.self.incarnation !== this.#incarnation) synced.forgetAll();
     this.#incarnation = snapshot.self.incarnation;
-    synced.retain(heldArcs(snapshot).map(({ arc }) => arc));
+    const held = heldArcs(snapshot);
+    const own = held.filter(({ current }) => current[0]?.instanceId === snapshot.self.instanceId);
+    synced.retain(held.map(({ arc }) => arc));
+    verified.retain(own.map(({ arc }) => arc));
+    const heldKey = held
+      .map(({ arc, current }) => `${arc.from}-${arc.to} ${current.map(({ id }) => id).join()}`)
+      .join();
+    // Copying for an hour by an old view would keep requests waiting that the new one needs answered.
+    if (heldKey !== this.#heldKey)
+      this.#pass.abort(new ChordfsError('NODE_NOT_READY', { reason: 'the ring changed' }));
+    this.#heldKey = heldKey;
     this.wake();
   }
 
@@ -97,7 +111,7 @@ export class MovementLoop {
       this.#isWoken = false;
       const pass = ++this.#startedPasses;
       const movedBefore = progress.read();
-      const failure = await this.#pass().then(
+      const failure = await this.#runPass().then(
         () => undefined,
         (error: unknown) => ({ error }),
       );
@@ -147,9 +161,24 @@ export class MovementLoop {
     this.#wake = () => undefined;
   }
 
+  async #runPass(): Promise<void> {
+    const { signal } = this.#options;
+    const pass = new AbortController();
+    this.#pass = pass;
+    setMaxListeners(0, pass.signal);
+    const stop = () => pass.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      signal.throwIfAborted();
+      await this.#compareAll(pass.signal);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
   /** @throws the first failure, after everything that could be done was. */
-  async #pass(): Promise<void> {
-    const { ring, synced, progress, signal } = this.#options;
+  async #compareAll(signal: AbortSignal): Promise<void> {
+    const { ring, synced, verified, progress } = this.#options;
     const snapshot = ring.snapshot();
     const held = heldArcs(snapshot);
     const isJoining = snapshot.self.phase === 'joining';
@@ -160,24 +189,28 @@ export class MovementLoop {
     progress.state = 'comparing';
 
     // Arcs that this node cannot speak for yet come first: requests are waiting for them.
-    const byNeed = [...held].sort((a, b) => Number(synced.covers(a.arc)) - Number(synced.covers(b.arc)));
-    await this.#eachArc(byNeed, failures, async (each) => {
-      const request = this.#request(each, snapshot);
+    const isOwn = ({ current }: HeldArc) => current[0]?.instanceId === snapshot.self.instanceId;
+    const isReady = (each: HeldArc) => (isOwn(each) ? verified : synced).covers(each.arc);
+    const byNeed = [...held].sort((a, b) => Number(isReady(a)) - Number(isReady(b)));
+    await this.#eachArc(byNeed, { failures, signal }, async (each) => {
+      const request = this.#request(each, snapshot, signal);
       await this.#options.arcSync.pullRecords(request, waitMs <= 0);
-      if (ring.snapshot().version === snapshot.version) synced.mark(each.arc);
+      if (ring.snapshot().version !== snapshot.version) return;
+      synced.mark(each.arc);
+      if (isOwn(each)) verified.mark(each.arc);
     });
     this.#options.onPass(held);
     if (waitMs > 0) await pause(waitMs, signal);
     progress.state = 'pulling';
-    await this.#eachArc(held, failures, (each) =>
-      this.#options.arcSync.pullChunks(this.#request(each, snapshot)),
+    await this.#eachArc(held, { failures, signal }, (each) =>
+      this.#options.arcSync.pullChunks(this.#request(each, snapshot, signal)),
     );
     if (failures.length > 0) throw failures[0];
-    await this.#bringHome(snapshot, held);
+    await this.#bringHome(snapshot, held, signal);
   }
 
-  #request({ arc, current }: HeldArc, { self, members }: RingSnapshot) {
-    const { synced, signal } = this.#options;
+  #request({ arc, current }: HeldArc, { self, members }: RingSnapshot, signal: AbortSignal) {
+    const { synced } = this.#options;
     const others = current.filter(({ instanceId }) => instanceId !== self.instanceId);
     // Different arcs begin with different members, so that a newcomer is served by several at once.
     const turn = others.length === 0 ? 0 : members.findIndex(({ id }) => id === arc.to) % others.length;
@@ -187,11 +220,10 @@ export class MovementLoop {
 
   async #eachArc(
     held: readonly HeldArc[],
-    failures: unknown[],
+    { failures, signal }: { readonly failures: unknown[]; readonly signal: AbortSignal },
     visit: (each: HeldArc) => Promise<void>,
   ): Promise<void> {
     const slots = new Slots(PARALLEL_ARCS);
-    const { signal } = this.#options;
     await Promise.all(
       held.map((each) =>
         slots.run(signal, () => visit(each)).catch((error: unknown) => failures.push(error)),
@@ -200,8 +232,8 @@ export class MovementLoop {
     signal.throwIfAborted();
   }
 
-  async #bringHome(snapshot: RingSnapshot, held: readonly HeldArc[]): Promise<void> {
-    const { ring, store, handOver, progress, timings, now, signal } = this.#options;
+  async #bringHome(snapshot: RingSnapshot, held: readonly HeldArc[], signal: AbortSignal): Promise<void> {
+    const { ring, store, handOver, progress, timings, now } = this.#options;
     const { members, self } = snapshot;
     const isStable = members.length > 0 && members.every(({ phase }) => phase === 'active');
     // While members come and go, those who need the data pull it; giving it to them as well would move it twice.

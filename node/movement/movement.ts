@@ -28,6 +28,7 @@ export interface Movement {
   /** One pass of garbage collection over the own arc now, beside the periodic ones. Resolves to what was removed. */
   collectGarbage(signal: AbortSignal): Promise<number>;
   isSynced(key: Identifier): boolean;
+  maySpeakFor(key: Identifier): boolean;
   missed(member: RingMember): void;
   nudged(): void;
   recordStored(name: string): void;

@@ -22,6 +22,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     ...options,
     movement: {
       isSynced: (key) => movement?.isSynced(key) ?? false,
+      maySpeakFor: (key) => movement?.maySpeakFor(key) ?? false,
       missed: (member) => movement?.missed(member),
       nudged: () => movement?.nudged(),
       recordStored: (name) => movement?.recordStored(name),

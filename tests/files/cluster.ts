@@ -37,6 +37,7 @@ export async function plainCluster(count: number, storeOf: (i: number) => Store 
     const store = storeOf(i);
     const movement = {
       isSynced: () => true,
+      maySpeakFor: () => true,
       missed: () => undefined,
       nudged: () => undefined,
       recordStored: () => undefined,

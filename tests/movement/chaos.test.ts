@@ -15,8 +15,8 @@ function seeded(seed: number): () => number {
   };
 }
 
-const SEEDS = (process.env['CHAOS_SEEDS'] ?? '1,2,3,4').split(',').map(Number);
-const STEPS = Number(process.env['CHAOS_STEPS'] ?? '12');
+const SEEDS = (process.env['CHAOS_SEEDS'] ?? '1,2').split(',').map(Number);
+const STEPS = Number(process.env['CHAOS_STEPS'] ?? '8');
 const NAMES = Array.from({ length: 24 }, (_, i) => `file ${i}`);
 let cluster: MovingCluster;
 
@@ -27,6 +27,7 @@ class Chaos {
   readonly history = new History();
   readonly #stop = new AbortController();
   doing = '';
+  readonly failedReads: unknown[] = [];
   #nodeCount = 5;
   #writeCount = 0;
 
@@ -62,9 +63,15 @@ class Chaos {
   }
 
   async #read(name: string): Promise<void> {
-    const files = cluster.files(Math.floor(this.random() * 1_000));
+    const [id, node] = this.pick([...cluster.nodes.entries()]);
     const seenIn = (bytes: Buffer | undefined) => (bytes === undefined ? undefined : sha256(bytes));
-    await this.history.note({ name, kind: 'read' }, () => download(files, name), { seenIn });
+    const request = () =>
+      download(node.files, name).catch((error: unknown) => {
+        // A client of a node that dies has to ask another one; every other failure is the ring's.
+        if (cluster.nodes.has(id)) this.failedReads.push(error);
+        throw error;
+      });
+    await this.history.note({ name, kind: 'read' }, request, { seenIn });
   }
 
   async nemesis(): Promise<void> {
@@ -159,7 +166,6 @@ for (const seed of SEEDS) {
 
     expect(chaos.history.violations()).toEqual([]);
     expect(cluster.bugs).toEqual([]);
-    const failed = chaos.history.events.filter(({ kind, outcome }) => kind === 'read' && outcome !== 'done');
-    expect(failed.length).toBeLessThanOrEqual(chaos.history.events.length / 100);
+    expect(chaos.failedReads).toEqual([]);
   });
 }
