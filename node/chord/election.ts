@@ -9,7 +9,7 @@ import { becomeReplaced } from './fencing.ts';
 import { findMember, isServing } from './member-table.ts';
 import type { Answer } from './message.ts';
 import { learnAll } from './news.ts';
-import type { PendingCall } from './node-state.ts';
+import type { Grantee, PendingCall } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { answer, askRegistry, call, freshId, servesNow, type Turn, withEntry } from './turn.ts';
 import { hasVerdict, verdictOn } from './verdict.ts';
@@ -21,14 +21,13 @@ const CONDEMNED_MS = 5_000;
 /** Pause before the table is asked to decide again. */
 const ARBITRATION_PAUSE_MS = 1_000;
 
-export function isConfirmed(turn: Turn, about: Member): boolean {
+export function isConfirmed(turn: Turn, { member, heardAtMs }: Grantee): boolean {
   const { election, registered, config } = turn.node;
-  if (election?.isWon === true && sameLife(election.about, about)) return true;
-  // The table is a superset of the ring: who is not in it was declared dead, or its instance is gone.
-  // An answer from before the silence proves nothing: the member may have joined since.
-  const silentSinceMs = verdictOn(turn.node, about)?.verdictAtMs ?? Number.POSITIVE_INFINITY;
-  const isFresh = config.registry && registered !== undefined && registered.atMs > silentSinceMs;
-  return isFresh && registered.lives.get(about.instanceId) !== about.incarnation;
+  if (election?.isWon === true && sameLife(election.about, member)) return true;
+  // The table is a superset of the ring: who is not in it was declared dead, or its instance is gone. An answer from
+  // before we last heard the member proves nothing: it may have joined since.
+  const isFresh = config.registry && registered !== undefined && registered.atMs > heardAtMs;
+  return isFresh && registered.lives.get(member.instanceId) !== member.incarnation;
 }
 
 /** How often the member table is asked while a silent member holds an arc: it may have been declared dead there. */

@@ -12,7 +12,7 @@ import { NO_POINTERS, sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
 import { granteeFrom, inheritedGrantee } from './transfer.ts';
-import { answer, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
+import { answer, askRegistry, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
 
 /** Before a step that was not possible yet is tried again. */
 const RETRY_MS = 100;
@@ -288,6 +288,9 @@ export function continueResume(turn: Turn): void {
   const { join } = node;
   if (node.standing !== 'resuming' || join === undefined || turn.nowMs < join.retryAtMs) return;
   node.join = { ...join, attempt: join.attempt + 1 };
+  // The others may have started anew as well: the member table knows their present lives.
+  const isInVain = join.attempt % Math.max(1, join.contacts.length) === 0;
+  if (isInVain) askRegistry(turn, { kind: 'members' }, { kind: 'sync' });
   startResume(turn, join.contacts);
 }
 

@@ -70,7 +70,7 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
       if (!corrections.leases || !corrections.majorityTakeOver) return grantee.leaseUntilMs + hearsayMs;
       if (turn.nowMs < grantee.leaseUntilMs) return grantee.leaseUntilMs;
       seekConfirmation(turn, grantee.member, { isLast: false });
-      return isConfirmed(turn, grantee.member) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
+      return isConfirmed(turn, grantee) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
   }
 }
 
@@ -84,7 +84,7 @@ function mayBeLast(turn: Turn, grantee: Grantee): boolean {
   if (hasLease(node, turn.nowMs)) return true;
   if (doubtOf(node, grantee).doubt === 'refused') reportDead(turn, grantee.member);
   seekConfirmation(turn, grantee.member, { isLast: true });
-  return isConfirmed(turn, grantee.member);
+  return isConfirmed(turn, grantee);
 }
 
 /** Once per life: so that the table's next answer does not list it any longer. */

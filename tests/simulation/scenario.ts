@@ -215,7 +215,9 @@ function mend(simulation: Simulation): void {
   network.mendAll();
   network.weather = { ...FAIR_WEATHER, meanDelayMs: 2 };
   registry.isAvailable = true;
-  const isAnyServing = () => insideById(simulation).some(({ isServing }) => isServing);
+  // Who was declared dead and does not know it yet holds no ring together.
+  const isAnyServing = () =>
+    insideById(simulation).some(({ isServing, member }) => isServing && !registry.isDeclaredDead(member));
   for (const node of simulation.nodes.values()) simulation.thaw(node);
   const down = () =>
     [...simulation.nodes.values()].filter(({ isUp, isGone, life }) => !isUp && !isGone && life > 0);
