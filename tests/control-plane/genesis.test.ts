@@ -2,10 +2,17 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimPlace } from '../../domain/assignment.ts';
 import { activateRing } from '../../domain/genesis.ts';
-import { memberKey, parseMember, transition } from '../../domain/member-record.ts';
+import { identifier } from '../../domain/identifier.ts';
+import { memberKey, parseMember, transition, usageAttribute } from '../../domain/member-record.ts';
 import { metaKey, parseMeta } from '../../domain/ring-meta.ts';
-import type { ItemStore } from '../../domain/table-writes.ts';
-import { NODE_PREFIX, POSITION_PREFIX, ringPartition } from '../../domain/table-writes.ts';
+import {
+  type ItemStore,
+  META,
+  NODE_PREFIX,
+  POSITION_PREFIX,
+  ringPartition,
+  update,
+} from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
 import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
 import { newStage, startTable, type TestTable } from './member-table.ts';
@@ -42,6 +49,30 @@ function hesitant(
   };
 }
 
+/** A store whose user is overtaken once: `meanwhile` happens between its look and its first write of META. */
+function overtaken(
+  store: ItemStore,
+  meanwhile: () => Promise<unknown>,
+): ItemStore & { readonly looks: () => number } {
+  let looks = 0;
+  let isOvertaken = false;
+  return {
+    looks: () => looks,
+    get: (key) => {
+      if (key.sk === META) looks += 1;
+      return store.get(key);
+    },
+    list: (pk, prefix) => store.list(pk, prefix),
+    async write(write) {
+      if (write.key.sk === META && !isOvertaken) {
+        isOvertaken = true;
+        await meanwhile();
+      }
+      return await store.write(write);
+    },
+  };
+}
+
 class Stage {
   readonly name = newStage();
   readonly store: ItemStore;
@@ -67,6 +98,22 @@ class Stage {
       cause: 'test',
       correlationId: instanceId,
     });
+  }
+
+  /** A heartbeat of a member whose bytes lie in the first part of its arc. */
+  async reportBytes(instanceId: string, bytes: number): Promise<void> {
+    const usage = usageAttribute({
+      usedBytes: bytes,
+      capacityBytes: 1_000_000_000,
+      fileCount: 1,
+      predecessorId: undefined,
+      successorId: undefined,
+      arcWeights: [{ upTo: identifier(0x90000000), bytes }],
+    });
+    const key = memberKey(this.name, instanceId);
+    await this.store.write(
+      update(key, { set: { usage } }, [{ attribute: 'state', is: '=', value: 'ACTIVE' }]),
+    );
   }
 
   async meta() {
@@ -177,6 +224,38 @@ test('however the creators die, one ring forms in the end, and everybody else jo
     ),
     { numRuns: 25 },
   );
+});
+
+test('a genesis claim made on an old look is refused, whatever has happened since', async () => {
+  const stage = open();
+  const slow = overtaken(stage.store, async () => {
+    const fast = await stage.claim('i-fast');
+    if (fast.kind === 'assigned') await stage.activate('i-fast', fast);
+  });
+
+  const result = await stage.claim('i-slow', slow);
+
+  const meta = await stage.meta();
+  expect(meta).toMatchObject({ status: 'ACTIVE', creator: 'i-fast', epoch: 1 });
+  expect(result).toMatchObject({ kind: 'assigned', role: 'joiner', ringId: meta.ringId });
+});
+
+test('a joiner that was overtaken by another looks again before it takes a place', async () => {
+  const stage = open();
+  const creator = await stage.claim('i-0');
+  if (creator.kind !== 'assigned') throw new Error('no creator');
+  await stage.activate('i-0', creator);
+  const slow = overtaken(stage.store, async () => {
+    // Between the two looks the bytes change, so that the other's place is not the one this look would choose.
+    await stage.reportBytes('i-0', 500_000_000);
+    await stage.claim('i-fast');
+  });
+
+  await stage.claim('i-slow', slow);
+
+  expect(slow.looks()).toBe(2);
+  const placed = (await stage.members()).map(({ position }) => position);
+  expect(new Set(placed).size).toBe(3);
 });
 
 test('a creator that oversleeps its lease can no longer activate', async () => {
