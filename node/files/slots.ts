@@ -12,10 +12,6 @@ export class Slots {
     this.#free = count;
   }
 
-  get isContended(): boolean {
-    return this.#waiting.length > 0;
-  }
-
   /** Takes a slot if one is free now. */
   tryAcquire(): boolean {
     if (this.#free === 0) return false;

@@ -179,6 +179,28 @@ test('a replica that missed a write is told and gets it', async () => {
   await eventually(() => cluster.copiesOf(name) === 3, 'the third copy');
 });
 
+test('a joiner that missed a write at the last moment does not answer without it', async () => {
+  await ringOf(3);
+  const id = QUARTER / 2;
+  const isInArc = (key: number) => key > QUARTER / 4 && key <= id;
+  const name =
+    Array.from({ length: 1_000 }, (_, i) => `late ${i}`).find((each) => isInArc(hashName(each))) ?? '';
+  await upload(cluster.files(), name, contentOf(10, 1));
+
+  const joiner = await cluster.join('new', id, {
+    beforeActive: async () => {
+      cluster.network.onCall = ({ to, operation }) => {
+        if (to === 'new' && ['put-record', 'nudge'].includes(operation))
+          throw new ChordfsError('PEER_UNREACHABLE');
+      };
+      await upload(cluster.node('n0').files, name, contentOf(10, 2));
+    },
+  });
+  expect(cluster.control.trueOwner(hashName(name))?.instanceId).toBe('new');
+
+  expect((await download(joiner.files, name))?.equals(contentOf(10, 2))).toBe(true);
+});
+
 test('a damaged copy is repaired from a good one, whichever copy it is', async () => {
   await ringOf(4);
   await upload(cluster.files(), 'rotten', contentOf(2 * CHUNK_SIZE_BYTES, 5));

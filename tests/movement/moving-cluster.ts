@@ -66,9 +66,19 @@ export class MovingCluster {
   async join(
     name: string,
     id: number,
-    options: { store?: Store; incarnation?: number; signal?: AbortSignal } = {},
+    options: {
+      store?: Store;
+      incarnation?: number;
+      signal?: AbortSignal;
+      beforeActive?: () => Promise<void>;
+    } = {},
   ): Promise<MovingNode> {
     const node = this.#make(name, id, options);
+    const enter = node.ring.enter.bind(node.ring);
+    node.ring.enter = async (phase) => {
+      await options.beforeActive?.();
+      await enter(phase);
+    };
     await this.control.setPhase(node.member, 'joining');
     node.movement.start();
     await node.movement.syncAsJoiner(options.signal ?? AbortSignal.timeout(20_000));
