@@ -196,6 +196,12 @@ function noteReported({ node }: Turn, sequence: number): void {
   node.custody = { ...custody, reportedSequence: Math.max(custody.reportedSequence, sequence) };
 }
 
+/** The other one of a ring of two. */
+export function pairOf({ table, self }: NodeState): Member | undefined {
+  if (table.serving.length > 2) return undefined;
+  return table.serving.find(({ instanceId }) => instanceId !== self.instanceId);
+}
+
 /** The lease counts from when it was asked for, so it ends here before it ends at the grantor. */
 export function noteLease(turn: Turn, sentAtMs: number): void {
   const { node } = turn;
@@ -204,7 +210,7 @@ export function noteLease(turn: Turn, sentAtMs: number): void {
     ...node.custody,
     leaseUntilMs: Math.max(node.custody.leaseUntilMs, sentAtMs + leaseMs),
     rightUntilMs: Math.max(node.custody.rightUntilMs, sentAtMs + grantRightMs),
-    leasedAmong: node.table.serving.length,
+    pairedWith: pairOf(node),
     isUncertain: false,
   };
   node.schedule = { ...node.schedule, reviveAtMs: Number.POSITIVE_INFINITY };

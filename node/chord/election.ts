@@ -22,12 +22,14 @@ const CONDEMNED_MS = 5_000;
 const ARBITRATION_PAUSE_MS = 1_000;
 
 export function isConfirmed(turn: Turn, { member, heardAtMs }: Grantee): boolean {
-  const { election, registered, config } = turn.node;
+  const { election, registered, config, self } = turn.node;
   if (election?.isWon === true && sameLife(election.about, member)) return true;
   // The table is a superset of the ring: who is not in it was declared dead, or its instance is gone. An answer from
   // before we last heard the member proves nothing: it may have joined since.
   const isFresh = config.registry && registered !== undefined && registered.atMs > heardAtMs;
-  return isFresh && registered.lives.get(member.instanceId) !== member.incarnation;
+  // The same answer must know us, or it is we who are no member any more.
+  if (!isFresh || registered.lives.get(self.instanceId) !== self.incarnation) return false;
+  return registered.lives.get(member.instanceId) !== member.incarnation;
 }
 
 /** How often the member table is asked while a silent member holds an arc: it may have been declared dead there. */
@@ -63,8 +65,9 @@ export function seekConfirmation(turn: Turn, about: Member, { isLast }: { readon
     const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, turn.nowMs + 2 * ROUND_PAUSE_MS);
     node.schedule = { ...node.schedule, registrySyncAtMs };
   }
-  // Of more than two, a majority may have replaced us while we were away: then the pair is in our head alone.
-  if (isPair && node.custody.leasedAmong > 2) return;
+  // When our lease was last valid we were more, or others: a majority of those may have replaced us since.
+  const { pairedWith } = node.custody;
+  if (isPair && (pairedWith === undefined || !sameLife(pairedWith, about))) return;
   if (isPair) {
     askRegistry(turn, { kind: 'arbitrate', against: [about] }, { kind: 'arbitrate', about });
     return;

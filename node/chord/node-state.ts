@@ -78,8 +78,8 @@ export interface Custody {
   /** Own lease: until when this member may say "mine", and until when it may grant. */
   readonly leaseUntilMs: number;
   readonly rightUntilMs: number;
-  /** Serving members when the lease was last renewed: with more than two, we may have been replaced since by their vote. */
-  readonly leasedAmong: number;
+  /** The only other serving member when the lease was last renewed; undefined: there were more, or none. */
+  readonly pairedWith: Member | undefined;
   /** The member at `arcFrom`: the one whose leases come from here. Undefined for the owner of the whole circle. */
   readonly grantee: Grantee | undefined;
   /** Sequence of the arc that our own grantor has acknowledged. */
@@ -123,7 +123,7 @@ export const NO_CUSTODY: Custody = {
   unchecked: [],
   leaseUntilMs: Number.NEGATIVE_INFINITY,
   rightUntilMs: Number.NEGATIVE_INFINITY,
-  leasedAmong: Number.POSITIVE_INFINITY,
+  pairedWith: undefined,
   grantee: undefined,
   reportedSequence: 0,
   ceded: undefined,

@@ -2,7 +2,7 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { boundsOf, changeCustody, grantorOf, isAlone, ownWholeCircle } from './custody.ts';
+import { boundsOf, changeCustody, grantorOf, isAlone, ownWholeCircle, pairOf } from './custody.ts';
 import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstBefore, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
@@ -255,7 +255,7 @@ export function coldStart(turn: Turn, listed: readonly Member[]): void {
       next: undefined,
     },
   });
-  node.custody = { ...node.custody, leasedAmong: table.serving.length };
+  node.custody = { ...node.custody, pairedWith: pairOf(node) };
   turn.effects.push({ kind: 'resumed' });
 }
 

@@ -4,7 +4,9 @@
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
+import { hasLease } from './custody.ts';
 import { exchangeWith } from './exchange.ts';
+import { becomeReplaced } from './fencing.ts';
 import { dropTombstones, findMember } from './member-table.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
 import { kick } from './timetable.ts';
@@ -21,6 +23,11 @@ export function syncRegistry(turn: Turn): void {
   askRegistry(turn, { kind: 'members' }, { kind: 'sync' });
 }
 
+/** Its row is written before a member is admitted: one that has none any more, and no lease, was declared dead. */
+function isDeclaredDead({ node, nowMs }: Turn): boolean {
+  return node.phase !== 'joining' && node.phase !== 'left' && !hasLease(node, nowMs);
+}
+
 /**
  * The registry's members are a superset of the ring, so nobody is adopted from it unseen: who is news is asked, and
  * tells its own phase. The closest one after us is contacted as a candidate for our successor.
@@ -29,6 +36,10 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
   const { node } = turn;
   const lives = new Map(members.map(({ instanceId, incarnation }) => [instanceId, incarnation]));
   node.registered = { lives, atMs: turn.nowMs };
+  if (!lives.has(node.self.instanceId) && isDeclaredDead(turn)) {
+    becomeReplaced(turn);
+    return;
+  }
   const others = members.filter(
     ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
   );

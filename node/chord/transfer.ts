@@ -59,7 +59,7 @@ function giveArc(turn: Turn, to: Member, from: Identifier): Grantee {
       ...node.custody,
       leaseUntilMs: turn.nowMs + leaseMs,
       rightUntilMs: turn.nowMs + grantRightMs,
-      leasedAmong: 2,
+      pairedWith: to,
     };
   }
   const next =

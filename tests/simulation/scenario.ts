@@ -227,7 +227,11 @@ function mend(simulation: Simulation): void {
   }
   foundAnew(simulation);
   // The group replaces what does not come back, and its rows end: nobody waits for the dead.
-  simulation.queue.after(5_000, () => removeDead(simulation, down()));
+  simulation.queue.after(5_000, () => {
+    removeDead(simulation, down());
+    foundAnew(simulation);
+  });
+  simulation.queue.after(30_000, () => foundAnew(simulation));
 }
 
 /** The last member left on purpose while others were on their way: the control plane lets one of them begin anew. */
