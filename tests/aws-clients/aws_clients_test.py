@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 15
 # Beside the default of 10, so that the suite runs beside a cloud that somebody is looking at.
-FIRST_HOST = 145
+FIRST_HOST = 150
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 
 

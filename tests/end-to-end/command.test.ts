@@ -9,12 +9,10 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { descendantsOf } from '../../clients/up/descendants.ts';
+import { freeFirstHost } from './free-hosts.ts';
 import { download, upload } from './node-client.ts';
 import { PROJECT } from './test-cloud.ts';
 import { until } from './until.ts';
-
-/** Beside the default of 10, so that the suite runs beside a cloud that somebody is looking at. */
-const FIRST_HOST = 130;
 
 interface Command {
   readonly child: ChildProcess;
@@ -29,8 +27,10 @@ interface ReadyLine {
 
 const started: ChildProcess[] = [];
 let folder: string;
+let firstHost: number;
 
 beforeEach(async () => {
+  firstHost = await freeFirstHost();
   folder = await mkdtemp(join(tmpdir(), 'chordfs-command-'));
 });
 afterEach(async () => {
@@ -45,7 +45,7 @@ afterEach(async () => {
 
 /** Runs `chordfs up`, or with `npm` in front as most people do. */
 function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Command {
-  const common = ['--port', '0', '--first-host', String(FIRST_HOST), ...options];
+  const common = ['--port', '0', '--first-host', String(firstHost), ...options];
   const [command, argv] =
     through === 'npm'
       ? ['npm', ['start', '--', ...common]]
@@ -95,7 +95,14 @@ function processesOf({ child }: Command): number[] {
 describe('chordfs up', () => {
   test('prints an upload and a download command that work when pasted', { timeout: 120_000 }, async () => {
     const command = start([]);
-    await until('the scaling log', () => command.lines.includes('Scaling log:'), 90_000);
+    await until(
+      'the scaling log',
+      () => {
+        if (!command.lines.includes('Scaling log:')) throw new Error(command.lines.join('\n'));
+        return true;
+      },
+      90_000,
+    );
     const pasted = command.lines.filter((line) => line.includes('/clients/'));
     expect(pasted).toHaveLength(2);
     for (const line of pasted) {
@@ -195,7 +202,7 @@ describe('chordfs up fails with a clear error and leaves nothing behind', () => 
   });
 
   test("when an instance's address is taken", { timeout: 60_000 }, async () => {
-    const address = `127.0.0.${FIRST_HOST + 1}`;
+    const address = `127.0.0.${firstHost + 1}`;
     await occupy(5058, address);
     const command = start(['--json']);
     expect(await exitCode(command)).toBe(1);

@@ -9,9 +9,10 @@ import { call } from './node-client.ts';
 import { until } from './until.ts';
 
 export const PROJECT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** Nothing else on the machine uses these, so the suite runs beside a cloud that somebody is looking at. */
-const PRIVATE_PREFIX = '127.26.1';
-export const PUBLIC_PREFIX = '127.26.0';
+/** Of this process alone, so that the suite runs beside other suites and a cloud that somebody is looking at. */
+const THIRD_OCTET = process.pid % 256;
+const PRIVATE_PREFIX = `127.26.${THIRD_OCTET}`;
+export const PUBLIC_PREFIX = `127.27.${THIRD_OCTET}`;
 
 /** A running cloud and everything that has happened in it since. */
 export interface TestCloud {

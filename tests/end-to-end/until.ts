@@ -24,5 +24,6 @@ export async function until<T>(
     }
     await sleep(LOOK_EVERY_MS);
   }
-  throw new Error(`not within ${deadlineMs / 1000} s: ${what}`, { cause: trouble });
+  const last = trouble instanceof Error ? ` (${trouble.message})` : '';
+  throw new Error(`not within ${deadlineMs / 1000} s: ${what}${last}`, { cause: trouble });
 }
