@@ -54,8 +54,8 @@ export class CountedTable {
   }
 
   get(key: Buffer): SealedEntry | 'damaged' | undefined {
-    const value = this.#table.get(key);
-    if (value === undefined) return this.#proveAbsence(key);
+    const value = this.#getProved(key);
+    if (value === undefined) return undefined;
     const entry = unseal(key, value);
     if (entry !== undefined) return entry;
     this.#discoverDamage(key);
@@ -119,11 +119,13 @@ export class CountedTable {
    * A damaged page of the index can lose entries without a word, and "there is no such file" is an answer that a
    * client acts on. So before it is given, what is stored around the key must still be what the digest counted.
    */
-  #proveAbsence(key: Buffer): undefined {
-    if (this.#digest.isIntactAt(positionOf(key))) return undefined;
+  #getProved(key: Buffer): Buffer | undefined {
+    const value = this.#table.get(key);
+    if (value !== undefined || this.#digest.isIntactAt(positionOf(key))) return value;
     // The reader may have been looking at the moment before a commit that is counted already.
     this.#table.refresh();
-    if (this.#digest.isIntactAt(positionOf(key))) return undefined;
+    const newer = this.#table.get(key);
+    if (newer !== undefined || this.#digest.isIntactAt(positionOf(key))) return newer;
     const error = new ChordfsError('CORRUPT', { part: 'index' });
     this.#options.onLoss(error);
     throw error;

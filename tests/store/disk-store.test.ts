@@ -146,6 +146,47 @@ describe('damage', () => {
     expect(store.digestRecords(WHOLE)).toEqual({ ...store.digestRecords(WHOLE), count: 1 });
   });
 
+  test('records that a damaged page of the index hides are not taken for absent', async () => {
+    const failures: unknown[] = [];
+    let store = await openStore({ onFailure: (error) => failures.push(error) });
+    const names = Array.from({ length: 300 }, (_, i) => `file ${i}`);
+    await Promise.all(
+      names.map((name) => store.putRecord(recordOf(name, 1, { uploadId: `marker-of-${name}.` }))),
+    );
+    const index = join(directory, 'index', 'data.mdb');
+    const content = readFileSync(index);
+    const PAGE_BYTES = 4_096;
+    const LOWER_AT = 20;
+    const file = await open(index, 'r+');
+    // The end of the list of entries at its beginning: the page says that it is empty.
+    for (
+      let at = content.indexOf('marker-of-file 7.');
+      at !== -1;
+      at = content.indexOf('marker-of-file 7.', at + 1)
+    ) {
+      await file.write(Buffer.of(0, 0), 0, 2, at - (at % PAGE_BYTES) + LOWER_AT);
+    }
+    await file.close();
+
+    expect(store.getRecord('never stored')).toBeUndefined();
+    const hidden = names.filter((name) => {
+      try {
+        return store.getRecord(name) === undefined;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'CORRUPT' });
+        return false;
+      }
+    });
+    // The library may still show the page's first entry to a scan, so that one passes; all others must not.
+    expect(hidden.length).toBeLessThanOrEqual(1);
+    expect(failures).toHaveLength(1);
+    await expect(store.putRecord(recordOf('another', 1))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+
+    await store.close();
+    store = await openStore();
+    expect(readdirSync(directory).filter((name) => name.startsWith('damaged-'))).toHaveLength(1);
+  });
+
   test('an index whose pages make no sense is moved aside, and the store opens empty', async () => {
     let store = await openStore();
     const bytes = Buffer.from('salvage me');
