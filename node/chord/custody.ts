@@ -28,7 +28,7 @@ export function hasLease(node: NodeState, nowMs: number): boolean {
 
 /** Whether this member may grant leases, and with them speak about its arc at all. */
 export function hasRight(node: NodeState, nowMs: number): boolean {
-  return isAlone(node) || nowMs < node.custody.rightUntilMs;
+  return isAlone(node) || (nowMs < node.custody.rightUntilMs && !node.custody.isDoubtful);
 }
 
 /** The key lies in this member's arc, and its records have been compared: a valid lease is all that may lack. */
@@ -211,6 +211,7 @@ export function noteLease(turn: Turn, sentAtMs: number): void {
     leaseUntilMs: Math.max(node.custody.leaseUntilMs, sentAtMs + leaseMs),
     rightUntilMs: Math.max(node.custody.rightUntilMs, sentAtMs + grantRightMs),
     pairedWith: pairOf(node),
+    isDoubtful: false,
     isUncertain: false,
   };
   node.schedule = { ...node.schedule, reviveAtMs: Number.POSITIVE_INFINITY };

@@ -53,14 +53,21 @@ export interface NodeState {
   readonly condemned: ReadonlyMap<string, number>;
   /** The table asked, by request id. */
   readonly registryRequests: ReadonlyMap<number, RegistryPurpose>;
-  /** The registry's last answer, incarnations by instance id; undefined until it answered. */
-  readonly registered: { readonly lives: ReadonlyMap<string, number>; readonly atMs: number } | undefined;
+  /** The registry's last answer; undefined until it answered. */
+  readonly registered: Registered | undefined;
   /** Lives whose end was told to the member table before their arcs were ours. */
   readonly reported: ReadonlySet<string>;
   readonly fingers: Fingers;
   readonly schedule: Schedule;
   /** Deliver `woken` at this moment (of `Instant.nowMs`). Changes with every step; Infinity: nothing is due. */
   readonly wakeAtMs: number;
+}
+
+export interface Registered {
+  /** Incarnation by instance id. */
+  readonly lives: ReadonlyMap<string, number>;
+  readonly serving: readonly Member[];
+  readonly atMs: number;
 }
 
 /** The chain of arcs: who may say "mine" for what, and who grants leases to whom (docs/protocol.md, "Custody"). */
@@ -88,6 +95,11 @@ export interface Custody {
   readonly ceded: Ceded | undefined;
   /** The arc is being handed over: nothing is answered for it any more. */
   readonly isHandingOver: boolean;
+  /**
+   * The arc grew while this member's own lease had run out, so it may have been replaced before that: it grants to
+   * nobody until a lease, or the member table, says that it has not.
+   */
+  readonly isDoubtful: boolean;
   /** A hand-over failed without our knowing whether it was accepted; ends with the next lease. */
   readonly isUncertain: boolean;
 }
@@ -128,6 +140,7 @@ export const NO_CUSTODY: Custody = {
   reportedSequence: 0,
   ceded: undefined,
   isHandingOver: false,
+  isDoubtful: false,
   isUncertain: false,
 };
 

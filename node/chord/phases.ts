@@ -2,7 +2,7 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { boundsOf, changeCustody, grantorOf, isAlone, ownWholeCircle, pairOf } from './custody.ts';
+import { boundsOf, changeCustody, grantorOf, hasLease, isAlone, ownWholeCircle, pairOf } from './custody.ts';
 import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstBefore, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
@@ -370,6 +370,12 @@ export function answerResume(turn: Turn, from: Member, callId: number): void {
         ? { kind: 'askOther', member: other }
         : { kind: 'notReady', self: node.self, isResuming: false },
     );
+    return;
+  }
+  // Without a valid lease it may be us who were replaced: then we do not judge.
+  if (!hasLease(node, turn.nowMs)) {
+    renewLeaseNow(turn);
+    answer(turn, callId, { kind: 'notReady', self: node.self, isResuming: false });
     return;
   }
   const isOurs =

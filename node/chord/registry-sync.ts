@@ -3,11 +3,13 @@
  * exhausted. This is the step that makes every state of the model heal.
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
+import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { hasLease } from './custody.ts';
 import { exchangeWith } from './exchange.ts';
 import { becomeReplaced } from './fencing.ts';
-import { dropTombstones, findMember } from './member-table.ts';
+import { dropTombstones, findMember, isServing } from './member-table.ts';
+import { sameLife } from './ring-pointers.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
 import { kick } from './timetable.ts';
 import { askRegistry, jittered, type Turn } from './turn.ts';
@@ -28,6 +30,15 @@ function isDeclaredDead({ node, nowMs }: Turn): boolean {
   return node.phase !== 'joining' && node.phase !== 'left' && !hasLease(node, nowMs);
 }
 
+/** The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. */
+function agreesWithTable({ node }: Turn, listed: readonly Member[]): boolean {
+  const { serving } = node.table;
+  return (
+    listed.length === serving.length &&
+    serving.every((member) => listed.some((other) => sameLife(other, member)))
+  );
+}
+
 /**
  * The registry's members are a superset of the ring, so nobody is adopted from it unseen: who is news is asked, and
  * tells its own phase. The closest one after us is contacted as a candidate for our successor.
@@ -35,10 +46,14 @@ function isDeclaredDead({ node, nowMs }: Turn): boolean {
 export function registrySynced(turn: Turn, members: readonly RingMember[]): void {
   const { node } = turn;
   const lives = new Map(members.map(({ instanceId, incarnation }) => [instanceId, incarnation]));
-  node.registered = { lives, atMs: turn.nowMs };
+  const serving = members.filter(({ phase }) => isServing(phase));
+  node.registered = { lives, serving, atMs: turn.nowMs };
   if (!lives.has(node.self.instanceId) && isDeclaredDead(turn)) {
     becomeReplaced(turn);
     return;
+  }
+  if (node.custody.isDoubtful && agreesWithTable(turn, serving)) {
+    node.custody = { ...node.custody, isDoubtful: false };
   }
   const others = members.filter(
     ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),

@@ -11,14 +11,29 @@ import { sameLife } from './ring-pointers.ts';
 import { kick } from './timetable.ts';
 import { answer, call, freshId, servesNow, type Turn } from './turn.ts';
 
+/** Between two questions to the member table while no lease can be had. */
+const TABLE_PAUSE_MS = 3_000;
+
 export function startRevival(turn: Turn): void {
   const { node } = turn;
   node.schedule = { ...node.schedule, reviveAtMs: Number.POSITIVE_INFINITY };
   const first = grantorOf(node);
   if (!servesNow(node) || hasRight(node, turn.nowMs) || first === undefined) return;
+  if (node.custody.isDoubtful || node.custody.isUncertain) {
+    askTable(turn);
+    return;
+  }
   const round = freshId(turn);
   node.revival = { round, startedAtMs: turn.nowMs, last: node.self, visits: 0 };
   visit(turn, first, node.self, round);
+}
+
+/** Nobody in the ring can clear our doubt, for none of them has a right either: the member table may. */
+function askTable(turn: Turn): void {
+  const { node } = turn;
+  const dueAtMs = (node.registered?.atMs ?? Number.NEGATIVE_INFINITY) + TABLE_PAUSE_MS;
+  const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, Math.max(turn.nowMs, dueAtMs));
+  node.schedule = { ...node.schedule, registrySyncAtMs };
 }
 
 function visit(turn: Turn, member: Member, last: Member, round: number): void {
@@ -33,6 +48,8 @@ export function passRevival(turn: Turn, from: Member, callId: number): void {
   const isLinked =
     servesNow(node) &&
     !custody.isHandingOver &&
+    !custody.isUncertain &&
+    !custody.isDoubtful &&
     custody.arcFrom === from.id &&
     custody.grantee !== undefined &&
     sameLife(custody.grantee.member, from);

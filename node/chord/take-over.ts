@@ -56,8 +56,8 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   const { doubt, sinceMs } = doubtOf(node, grantee);
   const hearsayMs = grantee.isExact && grantee.arcFrom !== undefined ? 0 : leaseMs + leaseMarginMs;
   if (doubt === 'none') return Number.POSITIVE_INFINITY;
-  // It may have accepted our arc: only its death makes sure that it does not speak for it.
-  if (node.custody.isUncertain && doubt !== 'refused') return Number.POSITIVE_INFINITY;
+  // It may have accepted our arc, and have passed it on since: only the member table can tell that nobody has it.
+  if (node.custody.isUncertain && !isLastListed(turn, grantee)) return Number.POSITIVE_INFINITY;
   if (turn.nowMs >= grantee.leaseUntilMs || doubt === 'refused') {
     if (!mayBeLast(turn, grantee)) return Number.POSITIVE_INFINITY;
   }
@@ -85,6 +85,17 @@ function mayBeLast(turn: Turn, grantee: Grantee): boolean {
   if (doubtOf(node, grantee).doubt === 'refused') reportDead(turn, grantee.member);
   seekConfirmation(turn, grantee.member, { isLast: true });
   return isConfirmed(turn, grantee);
+}
+
+/** By the table's fresh word every other serving member is gone. */
+function isLastListed(turn: Turn, { heardAtMs }: Grantee): boolean {
+  const { registered, self } = turn.node;
+  if (registered === undefined || registered.atMs <= heardAtMs) return false;
+  const others = registered.serving.filter(({ instanceId }) => instanceId !== self.instanceId);
+  return (
+    registered.lives.get(self.instanceId) === self.incarnation &&
+    others.every((member) => verdictOn(turn.node, member)?.verdict === 'refused')
+  );
 }
 
 /** Once per life: so that the table's next answer does not list it any longer. */
@@ -135,7 +146,9 @@ function takeOver(turn: Turn, grantee: Grantee): void {
   const next = nextGrantee(turn, grantee, doubt);
   const from = next?.member.id ?? node.self.id;
   const checkId = freshId(turn);
+  const isDoubtful = node.custody.isDoubtful || !hasLease(node, turn.nowMs);
   changeCustody(turn, {
+    isDoubtful,
     arcFrom: from,
     grantee: next,
     unchecked: [...node.custody.unchecked, { checkId, from, to: member.id }],

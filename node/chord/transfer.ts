@@ -190,6 +190,7 @@ export function acceptHandOver(
   }
   const isWhole = offer.arcFrom === self.id;
   changeCustody(turn, {
+    isDoubtful: custody.isDoubtful || !hasLease(node, turn.nowMs),
     arcFrom: offer.arcFrom,
     grantee: isWhole || offer.grant === undefined ? undefined : granteeFrom(turn, offer.grant),
   });

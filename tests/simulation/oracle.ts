@@ -19,6 +19,7 @@ export function rightOwner(simulation: Simulation, key: Identifier): SimulatedNo
 /** The first thing that is not as in an ideal ring; undefined: it is ideal. */
 export function flaw(simulation: Simulation): string | undefined {
   const inside = insideById(simulation);
+  if ([...simulation.nodes.values()].every(({ isUp }) => !isUp)) return undefined;
   if (inside.length === 0) return 'nobody is in the ring';
   for (const node of simulation.nodes.values()) {
     if (node.isUp && !node.isInside && node.state.standing !== 'gone') {
