@@ -7,33 +7,40 @@ import { MemoryStore } from '../../node/store/memory-store.ts';
 import type { ChunkId } from '../../node/store/store.ts';
 import { storeContract } from './contract.ts';
 
-storeContract('MemoryStore', async () => {
-  const store = new MemoryStore();
-  return {
-    store,
-    damageChunk: async (id: ChunkId) => store.damageChunk(id),
-    reopen: undefined,
-    dispose: () => store.close(),
-  };
-});
+storeContract(
+  'MemoryStore',
+  async () => {
+    const store = new MemoryStore();
+    return {
+      store,
+      damageChunk: async (id: ChunkId) => store.damageChunk(id),
+      dispose: () => store.close(),
+    };
+  },
+  { isDurable: false },
+);
 
-storeContract('DiskStore', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'chordfs-store-'));
-  let store = await DiskStore.open({ directory });
-  return {
-    store,
-    damageChunk: (id: ChunkId) => flipFirstByte(chunkPath(directory, id)),
-    reopen: async () => {
-      await store.close();
-      store = await DiskStore.open({ directory });
-      return store;
-    },
-    dispose: async () => {
-      await store.close();
-      await rm(directory, { recursive: true });
-    },
-  };
-});
+storeContract(
+  'DiskStore',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'chordfs-store-'));
+    let store = await DiskStore.open({ directory });
+    return {
+      store,
+      damageChunk: (id: ChunkId) => flipFirstByte(chunkPath(directory, id)),
+      reopen: async () => {
+        await store.close();
+        store = await DiskStore.open({ directory });
+        return store;
+      },
+      dispose: async () => {
+        await store.close();
+        await rm(directory, { recursive: true });
+      },
+    };
+  },
+  { isDurable: true },
+);
 
 function chunkPath(directory: string, { key, uploadId, index }: ChunkId): string {
   const position = formatIdentifier(key);

@@ -1,0 +1,66 @@
+import type { OnConflict } from '../files/files.ts';
+import { type Credentials, parseCredentials } from './basic-auth.ts';
+import type { FileServerOptions } from './file-server.ts';
+import type { Theme } from './html.ts';
+import { loadTls, type TlsOptions } from './tls-options.ts';
+
+/** uploadserver's options by the names they have in a node's environment; a password must not stand in a command line. */
+export const SERVER_VARIABLES = {
+  /** `replace` (default), `rename` or `refuse`. */
+  onConflict: 'CHORDFS_ON_CONFLICT',
+  /** `light`, `auto` (default) or `dark`. */
+  theme: 'CHORDFS_THEME',
+  /** `user:password` for everything. */
+  basicAuth: 'CHORDFS_BASIC_AUTH',
+  /** `user:password` for changes. */
+  basicAuthUpload: 'CHORDFS_BASIC_AUTH_UPLOAD',
+  /** PEM file with certificate and private key. */
+  serverCertificate: 'CHORDFS_SERVER_CERTIFICATE',
+  /** PEM file with the certificate that clients must present. */
+  clientCertificate: 'CHORDFS_CLIENT_CERTIFICATE',
+} as const;
+
+export interface ServerSettings {
+  readonly options: Pick<FileServerOptions, 'onConflict' | 'theme' | 'basicAuth' | 'basicAuthUpload'>;
+  readonly tls: TlsOptions | undefined;
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const CONFLICT_RULES: readonly OnConflict[] = ['replace', 'rename', 'refuse'];
+const THEMES: readonly Theme[] = ['light', 'auto', 'dark'];
+
+function choice<T extends string>(variables: Variables, name: string, choices: readonly T[], fallback: T): T {
+  const value = variables[name];
+  if (value === undefined || value === '') return fallback;
+  const chosen = choices.find((each) => each === value);
+  if (chosen === undefined) throw new Error(`${name} must be one of ${choices.join(', ')}, not "${value}"`);
+  return chosen;
+}
+
+/** The message never holds the value: it is a password, or would have been one. */
+function login(variables: Variables, name: string): Credentials | undefined {
+  const value = variables[name];
+  if (value === undefined || value === '') return undefined;
+  const credentials = parseCredentials(value);
+  if (credentials === undefined) throw new Error(`${name} must be user:password`);
+  return credentials;
+}
+
+/** @throws Error that names the variable that is wrong, or TlsError. */
+export function readServerSettings(variables: Variables, dataDirectory: string): ServerSettings {
+  const { onConflict, theme, basicAuth, basicAuthUpload, clientCertificate } = SERVER_VARIABLES;
+  const serverCertificate = variables[SERVER_VARIABLES.serverCertificate] ?? '';
+  return {
+    options: {
+      onConflict: choice(variables, onConflict, CONFLICT_RULES, 'replace'),
+      theme: choice(variables, theme, THEMES, 'auto'),
+      basicAuth: login(variables, basicAuth),
+      basicAuthUpload: login(variables, basicAuthUpload),
+    },
+    tls:
+      serverCertificate === ''
+        ? undefined
+        : loadTls({ serverCertificate, clientCertificate: variables[clientCertificate], dataDirectory }),
+  };
+}
