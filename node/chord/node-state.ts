@@ -43,7 +43,9 @@ export interface NodeState {
     | undefined;
   readonly join: JoinState | undefined;
   /** The phase asked for by the shell and not reached yet. */
-  readonly entering: { readonly phase: MemberPhase; readonly retryAtMs: number } | undefined;
+  readonly entering:
+    | { readonly phase: MemberPhase; readonly retryAtMs: number; readonly sinceMs: number }
+    | undefined;
   /** The newcomer let in here, until it is our predecessor. */
   readonly admitting: { readonly member: Member; readonly untilMs: number } | undefined;
   readonly highestFence: number;

@@ -8,6 +8,7 @@ import { EMPTY_TABLE, findMember, firstBefore, firstFrom, isServing, mergeMember
 import type { Answer } from './message.ts';
 import { learn, learnAll, publishSelf } from './news.ts';
 import { NO_CUSTODY } from './node-state.ts';
+import { askTableSoon, isVouchedFor } from './registry-sync.ts';
 import { NO_POINTERS, sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
@@ -16,6 +17,9 @@ import { answer, askRegistry, call, freshId, selfOf, type Turn, viewChanged } fr
 
 /** Before a step that was not possible yet is tried again. */
 const RETRY_MS = 100;
+
+/** How long a leaver waits for somebody to hand its arc to, after the one that may have it is gone. */
+const STRANDED_MS = 8_000;
 
 export function createRing(turn: Turn): void {
   const { node } = turn;
@@ -36,7 +40,7 @@ export function startEntering(turn: Turn, phase: MemberPhase): void {
     turn.effects.push({ kind: 'entered', phase });
     return;
   }
-  node.entering = { phase, retryAtMs: turn.nowMs };
+  node.entering = { phase, retryAtMs: turn.nowMs, sinceMs: turn.nowMs };
   continueEntering(turn);
 }
 
@@ -142,6 +146,12 @@ function leaveRing(turn: Turn): void {
   }
   if (custody.arcFrom === undefined || isAlone(node) || !node.config.memberTable) {
     depart(turn);
+    return;
+  }
+  const isStranded = custody.isUncertain && grantor === undefined;
+  if (isStranded && turn.nowMs > (node.entering?.sinceMs ?? turn.nowMs) + STRANDED_MS) {
+    // Whoever may have accepted the arc is gone. What others make of it is no more our affair.
+    becomeReplaced(turn);
     return;
   }
   const isCondemned = (node.condemned.get(grantor?.instanceId ?? '') ?? 0) > turn.nowMs;
@@ -373,8 +383,10 @@ export function answerResume(turn: Turn, from: Member, callId: number): void {
     return;
   }
   // Without a valid lease it may be us who were replaced: then we do not judge.
-  if (!hasLease(node, turn.nowMs)) {
+  const isSound = !custody.isDoubtful && !custody.isUncertain && isVouchedFor(turn, from);
+  if (!hasLease(node, turn.nowMs) && !isSound) {
     renewLeaseNow(turn);
+    askTableSoon(turn);
     answer(turn, callId, { kind: 'notReady', self: node.self, isResuming: false });
     return;
   }

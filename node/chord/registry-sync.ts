@@ -15,6 +15,25 @@ import { kick } from './timetable.ts';
 import { askRegistry, jittered, type Turn } from './turn.ts';
 import { hasVerdict } from './verdict.ts';
 
+/** Soon, but not more often than this: while no lease can be had, the table may be the only one to ask. */
+const TABLE_PAUSE_MS = 3_000;
+
+/** Nobody in the ring can clear a doubt: the member table may. */
+export function askTableSoon(turn: Turn): void {
+  const { node } = turn;
+  const dueAtMs = (node.registered?.atMs ?? Number.NEGATIVE_INFINITY) + TABLE_PAUSE_MS;
+  const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, Math.max(turn.nowMs, dueAtMs));
+  node.schedule = { ...node.schedule, registrySyncAtMs };
+}
+
+/** By the table's word of just now that member and we are members, each in this life. */
+export function isVouchedFor({ node, nowMs }: Turn, member: Member): boolean {
+  const { registered, self } = node;
+  if (registered === undefined || nowMs - registered.atMs > 2 * TABLE_PAUSE_MS) return false;
+  const isListed = ({ instanceId, incarnation }: Member) => registered.lives.get(instanceId) === incarnation;
+  return isListed(self) && isListed(member);
+}
+
 export function syncRegistry(turn: Turn): void {
   const { node } = turn;
   node.schedule = {
@@ -28,6 +47,15 @@ export function syncRegistry(turn: Turn): void {
 /** Its row is written before a member is admitted: one that has none any more, and no lease, was declared dead. */
 function isDeclaredDead({ node, nowMs }: Turn): boolean {
   return node.phase !== 'joining' && node.phase !== 'left' && !hasLease(node, nowMs);
+}
+
+/** A member that the ring has replaced is still listed, perhaps because the table was away then: our vote, again. */
+function voteForBuried(turn: Turn, listed: readonly Member[]): void {
+  for (const member of listed) {
+    const entry = findMember(turn.node.table, member.id);
+    if (entry?.phase !== 'left' || !sameLife(entry, member)) continue;
+    askRegistry(turn, { kind: 'voteDead', member, evidence: 'silent' }, { kind: 'report' });
+  }
 }
 
 /** The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. */
@@ -55,6 +83,7 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
   if (node.custody.isDoubtful && agreesWithTable(turn, serving)) {
     node.custody = { ...node.custody, isDoubtful: false };
   }
+  voteForBuried(turn, serving);
   const others = members.filter(
     ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
   );

@@ -7,12 +7,10 @@ import type { Member } from '../../domain/member.ts';
 import { extended, grantorOf, hasRight, noteLease } from './custody.ts';
 import type { Answer } from './message.ts';
 import type { PendingCall } from './node-state.ts';
+import { askTableSoon } from './registry-sync.ts';
 import { sameLife } from './ring-pointers.ts';
 import { kick } from './timetable.ts';
 import { answer, call, freshId, servesNow, type Turn } from './turn.ts';
-
-/** Between two questions to the member table while no lease can be had. */
-const TABLE_PAUSE_MS = 3_000;
 
 export function startRevival(turn: Turn): void {
   const { node } = turn;
@@ -20,20 +18,12 @@ export function startRevival(turn: Turn): void {
   const first = grantorOf(node);
   if (!servesNow(node) || hasRight(node, turn.nowMs) || first === undefined) return;
   if (node.custody.isDoubtful || node.custody.isUncertain) {
-    askTable(turn);
+    askTableSoon(turn);
     return;
   }
   const round = freshId(turn);
   node.revival = { round, startedAtMs: turn.nowMs, last: node.self, visits: 0 };
   visit(turn, first, node.self, round);
-}
-
-/** Nobody in the ring can clear our doubt, for none of them has a right either: the member table may. */
-function askTable(turn: Turn): void {
-  const { node } = turn;
-  const dueAtMs = (node.registered?.atMs ?? Number.NEGATIVE_INFINITY) + TABLE_PAUSE_MS;
-  const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, Math.max(turn.nowMs, dueAtMs));
-  node.schedule = { ...node.schedule, registrySyncAtMs };
 }
 
 function visit(turn: Turn, member: Member, last: Member, round: number): void {

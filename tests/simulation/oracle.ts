@@ -73,6 +73,7 @@ function custodyFlaw(
   const at = before.indexOf(node);
   const previous = before[(at - 1 + before.length) % before.length];
   if (arcFrom !== previous?.member.id) return `arc from ${arcFrom} is not from ${previous?.member.id}`;
+  if (node.state.custody.isDoubtful) return 'is not sure of its arc';
   return unchecked.length > 0 ? 'has an unchecked arc' : undefined;
 }
 
