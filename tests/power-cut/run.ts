@@ -98,6 +98,8 @@ interface Bench {
   readonly victim: string;
   readonly folder: string;
   readonly random: () => number;
+  /** Ends the run after the cut at hand: a mounted file system must not be left behind. */
+  readonly stop: AbortSignal;
 }
 
 async function cutOnce(
@@ -136,7 +138,7 @@ async function torture(fileSystem: FileSystemName, cuts: number, bench: Bench): 
   mkdirSync(mount);
   const [make, ...parameters] = FILE_SYSTEMS[fileSystem];
   run(make, ...parameters, image);
-  for (let i = 0; i < cuts && outcome.problems.length === 0; i++) {
+  for (let i = 0; i < cuts && outcome.problems.length === 0 && !bench.stop.aborted; i++) {
     run('mount', '-o', 'loop', image, mount);
     try {
       await cutOnce(mount, bench, progress, outcome);
@@ -163,12 +165,16 @@ function report({ fileSystem, cuts, opens, acknowledged, problems }: Outcome, wa
 const cuts = Number(process.argv[2] ?? '500');
 const seed = Number(process.argv[3] ?? Date.now() % 2 ** 32);
 const folder = mkdtempSync(join(tmpdir(), 'chordfs-power-cut-'));
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
 try {
   process.stdout.write(`seed ${seed}\n`);
   const victim = await buildVictim();
   const names = Object.keys(FILE_SYSTEMS) as FileSystemName[];
   const outcomes = await Promise.all(
-    names.map((name, i) => torture(name, cuts, { victim, folder, random: randomFrom(seed + i) })),
+    names.map((name, i) =>
+      torture(name, cuts, { victim, folder, random: randomFrom(seed + i), stop: stopping.signal }),
+    ),
   );
   const good = outcomes.filter((outcome) => report(outcome, cuts)).length;
   const total = outcomes.reduce((sum, outcome) => sum + outcome.acknowledged, 0);
