@@ -178,7 +178,8 @@ try {
   );
   const good = outcomes.filter((outcome) => report(outcome, cuts)).length;
   const total = outcomes.reduce((sum, outcome) => sum + outcome.acknowledged, 0);
-  process.stdout.write(`${cuts * names.length} power cuts, ${total} acknowledged writes\n`);
+  const made = outcomes.reduce((sum, outcome) => sum + outcome.cuts, 0);
+  process.stdout.write(`${made} power cuts, ${total} acknowledged writes\n`);
   process.stdout.write(`${good} passed, ${outcomes.length - good} failed\n`);
   process.exitCode = good === outcomes.length ? 0 : 1;
 } finally {
