@@ -141,12 +141,16 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
       return;
     }
   }
-  const better = reply.to.filter(
-    (member) =>
-      !hasVerdict(node, member.instanceId) &&
-      (!node.config.corrections.closerHops || isCloser(member, pending.to, lookup.key)),
-  );
-  proceed(turn, lookupId, { ...lookup, candidates: [...better, ...lookup.candidates] });
+  const { closerHops } = node.config.corrections;
+  const better = reply.to.filter((member) => !closerHops || isCloser(member, pending.to, lookup.key));
+  // Others still count on a member that we gave up: it may be back. It is asked when nobody else is left.
+  const isTrusted = ({ instanceId }: RingMember) => !hasVerdict(node, instanceId);
+  const candidates = [
+    ...better.filter(isTrusted),
+    ...lookup.candidates,
+    ...better.filter((member) => !isTrusted(member)),
+  ];
+  proceed(turn, lookupId, { ...lookup, candidates });
 }
 
 /** Either closer before the key than the one that named it, or a possible owner after it. */

@@ -148,8 +148,8 @@ function leaveRing(turn: Turn): void {
     depart(turn);
     return;
   }
-  const isStranded = custody.isUncertain && grantor === undefined;
-  if (isStranded && turn.nowMs > (node.entering?.sinceMs ?? turn.nowMs) + STRANDED_MS) {
+  const patienceMs = grantor === undefined ? STRANDED_MS : 4 * STRANDED_MS;
+  if (custody.isUncertain && turn.nowMs > (node.entering?.sinceMs ?? turn.nowMs) + patienceMs) {
     // Whoever may have accepted the arc is gone. What others make of it is no more our affair.
     becomeReplaced(turn);
     return;

@@ -13,7 +13,7 @@ import { sameLife } from './ring-pointers.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
 import { kick } from './timetable.ts';
 import { askRegistry, jittered, type Turn } from './turn.ts';
-import { hasVerdict } from './verdict.ts';
+import { verdictOn } from './verdict.ts';
 
 /** Soon, but not more often than this: while no lease can be had, the table may be the only one to ask. */
 const TABLE_PAUSE_MS = 3_000;
@@ -85,7 +85,7 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
   }
   voteForBuried(turn, serving);
   const others = members.filter(
-    ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
+    (member) => member.instanceId !== node.self.instanceId && verdictOn(node, member) === undefined,
   );
   if (node.config.memberTable) {
     for (const member of others) {
