@@ -43,6 +43,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** Whoever runs these tests through npm may have changed npm's settings for itself; a user's npm has the project's. */
+const asFromAShell = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('npm_config_')),
+);
+
 /** Runs `chordfs up`, or with `npm` in front as most people do. */
 function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Command {
   const common = ['--port', '0', '--first-host', String(firstHost), ...options];
@@ -52,7 +57,7 @@ function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Co
       : [process.execPath, [join(PROJECT, 'clients/bin/chordfs.mjs'), 'up', ...common]];
   const child = spawn(command as string, argv as string[], {
     cwd: PROJECT,
-    env: { ...process.env, TMPDIR: folder },
+    env: { ...asFromAShell, TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   started.push(child);
