@@ -43,7 +43,8 @@ export function isResponsible(node: NodeState, key: Identifier): boolean {
 /** Chord as published: whatever lies after the predecessor is one's own. */
 function isBehindPredecessor({ pointers, self, config }: NodeState, key: Identifier): boolean {
   const { predecessor, successorList } = pointers;
-  if (predecessor === undefined) return successorList.length === 0 || !config.corrections.keepDeadPredecessor;
+  const isLone = successorList.every(({ id }) => id === self.id);
+  if (predecessor === undefined) return isLone || !config.corrections.keepDeadPredecessor;
   return inArc(key, predecessor.id, self.id);
 }
 

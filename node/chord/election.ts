@@ -8,7 +8,7 @@ import type { RingMember } from '../../domain/replica-placement.ts';
 import { becomeReplaced } from './fencing.ts';
 import { findMember, isServing } from './member-table.ts';
 import type { Answer } from './message.ts';
-import { learnAll } from './news.ts';
+import { learnAll, publish } from './news.ts';
 import type { Grantee, PendingCall } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { answer, askRegistry, call, freshId, servesNow, type Turn, withEntry } from './turn.ts';
@@ -89,8 +89,11 @@ export function arbitrated(turn: Turn, about: Member, isWon: boolean): void {
     becomeReplaced(turn);
     return;
   }
-  if (node.election === undefined || !sameLife(node.election.about, about)) return;
-  node.election = { ...node.election, isWon: true };
+  // The table has buried it, so there is no way back, even if it has been heard again meanwhile.
+  const entry = findMember(node.table, about.id);
+  if (entry !== undefined && sameLife(entry, about)) publish(turn, { ...entry, phase: 'left' });
+  const round = freshId(turn);
+  node.election = { about, round, consents: 1, awaited: 0, needed: 1, retryAtMs: turn.nowMs, isWon: true };
 }
 
 export function voteAnswered(turn: Turn, pending: PendingCall, reply: Answer): void {

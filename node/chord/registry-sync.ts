@@ -5,7 +5,7 @@
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { hasLease } from './custody.ts';
+import { hasLease, isAlone } from './custody.ts';
 import { exchangeWith } from './exchange.ts';
 import { becomeReplaced } from './fencing.ts';
 import { dropTombstones, findMember, isServing } from './member-table.ts';
@@ -44,9 +44,10 @@ export function syncRegistry(turn: Turn): void {
   askRegistry(turn, { kind: 'members' }, { kind: 'sync' });
 }
 
-/** Its row is written before a member is admitted: one that has none any more, and no lease, was declared dead. */
+/** Its row is written before a member is admitted: one that has none any more, and no lease from another, was declared dead. */
 function isDeclaredDead({ node, nowMs }: Turn): boolean {
-  return node.phase !== 'joining' && node.phase !== 'left' && !hasLease(node, nowMs);
+  const isVouchedForByOthers = !isAlone(node) && hasLease(node, nowMs);
+  return node.phase !== 'joining' && node.phase !== 'left' && !isVouchedForByOthers;
 }
 
 /** A member that the ring has replaced is still listed, perhaps because the table was away then: our vote, again. */

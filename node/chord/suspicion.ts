@@ -205,7 +205,8 @@ export function probeSuspects(turn: Turn): void {
 
 /** Neither in the table nor in the pointers: nobody depends on what becomes of it. */
 function isForgotten(node: NodeState, { id, instanceId }: Member): boolean {
-  const { predecessor, predecessorIsDead } = node.pointers;
+  const { predecessor, predecessorIsDead, successorList } = node.pointers;
+  if (successorList.some((member) => member.instanceId === instanceId)) return false;
   const entry = findMember(node.table, id);
   if (entry !== undefined && entry.phase !== 'left' && entry.instanceId === instanceId) return false;
   return predecessorIsDead || predecessor?.instanceId !== instanceId;

@@ -231,7 +231,8 @@ function mend(simulation: Simulation): void {
     removeDead(simulation, down());
     foundAnew(simulation);
   });
-  simulation.queue.after(30_000, () => foundAnew(simulation));
+  for (const delayMs of [30_000, 60_000, 90_000])
+    simulation.queue.after(delayMs, () => foundAnew(simulation));
 }
 
 /** The last member left on purpose while others were on their way: the control plane lets one of them begin anew. */
