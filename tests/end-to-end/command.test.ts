@@ -48,11 +48,6 @@ const asFromAShell = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('npm_config_')),
 );
 
-/** This process's, but for what npm and CI set for themselves: the project's own .npmrc is under test too. */
-function environmentOfAPerson(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_config_')));
-}
-
 /** Runs `chordfs up`, or with `npm` in front as most people do. */
 function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Command {
   const common = ['--port', '0', '--first-host', String(firstHost), ...options];
