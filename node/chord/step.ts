@@ -25,18 +25,14 @@ import { announceFailed, learn, learnAll, spread } from './news.ts';
 import type { NodeState, PendingCall, Step } from './node-state.ts';
 import {
   activateAnswered,
-  answerResume,
-  coldStart,
   continueEntering,
-  continueResume,
   createRing,
   handOverAnswered,
   handOverFailed,
-  resumeAnswered,
   startEntering,
-  startResume,
 } from './phases.ts';
 import { registrySynced, syncRegistry } from './registry-sync.ts';
+import { answerResume, coldStart, continueResume, resumeAnswered, startResume } from './resume.ts';
 import { endRevival, passRevival, revivalAnswered, startRevival } from './revival.ts';
 import { answerStabilize, heartbeatAnswered, pointersAnswer, stabilize } from './stabilize.ts';
 import {
