@@ -1,22 +1,26 @@
 /** When the next stabilize is due: soon after a change, rarely when nothing happens. */
+import { lowerBound } from './member-table.ts';
 import type { NodeState } from './node-state.ts';
 import { jittered, type Turn } from './turn.ts';
 
 /** Two stabilizes are at least this far apart, however many things happen: kicks must not feed on themselves. */
 const KICK_PAUSE_MS = 50;
 
+/** Quiet rounds that still come soon while the list lags: a list is handed on one place a round. */
+const LAGGING_ROUNDS = 12;
+
 /** Something changed: look again soon. */
 export function kick(turn: Turn): void {
   const { node } = turn;
   if (node.standing !== 'inside') return;
-  const { schedule, config } = node;
-  const soonest = Math.max(turn.nowMs, schedule.lastStabilizeAtMs + KICK_PAUSE_MS);
-  node.schedule = {
-    ...schedule,
-    stabilizeAtMs: Math.min(schedule.stabilizeAtMs, soonest),
-    periodMs: config.eagerPeriodMs,
-    quietRounds: 0,
-  };
+  stabilizeSoon(turn);
+  node.schedule = { ...node.schedule, periodMs: node.config.eagerPeriodMs, quietRounds: 0 };
+}
+
+function stabilizeSoon({ node, nowMs }: Turn): void {
+  const { schedule } = node;
+  const soonest = Math.max(nowMs, schedule.lastStabilizeAtMs + KICK_PAUSE_MS);
+  node.schedule = { ...schedule, stabilizeAtMs: Math.min(schedule.stabilizeAtMs, soonest) };
 }
 
 /** A round is over. `isQuiet`: it told nothing new. */
@@ -24,6 +28,26 @@ export function roundEnded(turn: Turn, isQuiet: boolean): void {
   const { schedule } = turn.node;
   const quietRounds = isQuiet ? schedule.quietRounds + 1 : 0;
   turn.node.schedule = { ...schedule, quietRounds, periodMs: nextPeriod(turn.node, quietRounds) };
+  if (quietRounds <= LAGGING_ROUNDS && isListBehindTable(turn.node)) stabilizeSoon(turn);
+}
+
+/**
+ * A newcomer is in everybody's table at once, but the lists come from the successor, one place a round; and until all of
+ * them are whole the ring is not ideal, and the next newcomer waits.
+ */
+function isListBehindTable({ config, table, pointers, self, suspicions }: NodeState): boolean {
+  const { members } = table;
+  const start = lowerBound(members, self.id);
+  let listed = 0;
+  for (let i = 0; i < members.length && listed < config.successorListLength; i++) {
+    const member = members[(start + i) % members.length];
+    if (member === undefined || member.instanceId === self.instanceId || suspicions.has(member.instanceId)) {
+      continue;
+    }
+    if (pointers.successorList[listed]?.id !== member.id) return true;
+    listed += 1;
+  }
+  return false;
 }
 
 /** Of two, each is the other's only grantor: with leases always fresh, the one left needs nobody's word to go on. */
@@ -79,7 +103,13 @@ export function enterRing(turn: Turn): void {
     ...node.schedule,
     stabilizeAtMs: turn.nowMs + node.config.eagerPeriodMs * turn.random(),
     periodMs: node.config.eagerPeriodMs,
-    registrySyncAtMs: turn.nowMs + jittered(turn, node.config.registrySyncMs),
+    registrySyncAtMs: nextRegistrySync(turn),
     gossipAtMs: turn.nowMs + jittered(turn, node.config.gossipPeriodMs),
   };
+}
+
+/** The registry is read now and then even when nothing is wrong: what nobody in the ring can know is found there. */
+export function nextRegistrySync(turn: Turn): number {
+  const { registrySyncMs, corrections } = turn.node.config;
+  return corrections.registryResync ? turn.nowMs + jittered(turn, registrySyncMs) : Number.POSITIVE_INFINITY;
 }
