@@ -11,8 +11,8 @@ import { becomeReplaced } from './fencing.ts';
 import { dropTombstones, findMember, isServing } from './member-table.ts';
 import { sameLife } from './ring-pointers.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
-import { kick } from './timetable.ts';
-import { askRegistry, jittered, type Turn } from './turn.ts';
+import { kick, nextRegistrySync } from './timetable.ts';
+import { askRegistry, type Turn } from './turn.ts';
 import { verdictOn } from './verdict.ts';
 
 /** Soon, but not more often than this: while no lease can be had, the table may be the only one to ask. */
@@ -38,7 +38,7 @@ export function syncRegistry(turn: Turn): void {
   const { node } = turn;
   node.schedule = {
     ...node.schedule,
-    registrySyncAtMs: turn.nowMs + jittered(turn, node.config.registrySyncMs),
+    registrySyncAtMs: nextRegistrySync(turn),
   };
   node.table = dropTombstones(node.table, turn.nowMs);
   askRegistry(turn, { kind: 'members' }, { kind: 'sync' });

@@ -4,6 +4,7 @@
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
+import { findMember } from '../../node/chord/member-table.ts';
 import type { NodeState } from '../../node/chord/step.ts';
 import { overlap, spokenFor } from './oracle.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -18,9 +19,11 @@ export function checkInvariants(simulation: Simulation, observation: Observation
   listsAreOrdered(node.state);
   everyMemberGoesOn(node);
   pointersWereContacted(observation);
+  predecessorsOnlyComeCloser(observation);
   livesNeverGoBack(observation);
   registryKnowsMembers(simulation, node);
   atMostOneOwner(simulation, node);
+  ownersSpeakForThemselves(simulation);
 }
 
 function fail(invariant: string, text: string): never {
@@ -74,6 +77,25 @@ function pointersWereContacted({ node, event, before }: Observation): void {
   }
 }
 
+/** Rectify: a predecessor that nothing speaks against is never given up for one farther away. */
+function predecessorsOnlyComeCloser({ node: { state }, before }: Observation): void {
+  const was = before.pointers.predecessor;
+  const is = state.pointers.predecessor;
+  if (
+    state.standing !== 'inside' ||
+    before.pointers.predecessorIsDead ||
+    was === undefined ||
+    is === undefined
+  ) {
+    return;
+  }
+  const isFarther = clockwiseDistance(is.id, state.self.id) > clockwiseDistance(was.id, state.self.id);
+  const isKnownGone =
+    findMember(state.table, was.id)?.phase === 'left' || state.suspicions.has(was.instanceId);
+  if (isFarther && !isKnownGone)
+    fail('I8', `${state.self.instanceId} gave ${was.instanceId} up for ${is.instanceId}`);
+}
+
 function contactOf(event: Observation['event'], before: NodeState): string | undefined {
   if (event.kind === 'answered') return before.calls.get(event.callId)?.to.instanceId;
   if (event.kind === 'received' && 'from' in event.request) return event.request.from.instanceId;
@@ -118,6 +140,11 @@ function atMostOneOwner(simulation: Simulation, node: SimulatedNode): void {
       }
     }
   }
+}
+
+/** I6, the asking side: a lookup ends with the owner's own word, not with somebody's guess. */
+function ownersSpeakForThemselves({ unconfirmed }: Simulation): void {
+  if (unconfirmed[0] !== undefined) fail('I6', unconfirmed[0]);
 }
 
 function names(members: readonly Member[]): string {

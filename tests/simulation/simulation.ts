@@ -5,18 +5,13 @@
 import { type Identifier, identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import { type ChordConfig, DEFAULT_CONFIG } from '../../node/chord/config.ts';
-import type {
-  ChordEffect,
-  ChordEvent,
-  Command,
-  FailureEvidence,
-  LookupOutcome,
-} from '../../node/chord/event.ts';
-import type { Answer } from '../../node/chord/message.ts';
+import type { ChordEffect, ChordEvent, Command, LookupOutcome } from '../../node/chord/event.ts';
 import { createNode, step } from '../../node/chord/step.ts';
 import { EventQueue } from './event-queue.ts';
 import { Dice } from './random.ts';
+import { SimulatedCalls } from './simulated-calls.ts';
 import { SimulatedNode } from './simulated-node.ts';
+import { describeEvent } from './trace.ts';
 import { VirtualNetwork } from './virtual-network.ts';
 import { VirtualRegistry } from './virtual-registry.ts';
 
@@ -37,14 +32,6 @@ export interface Observation {
   readonly before: SimulatedNode['state'];
 }
 
-interface OpenCall {
-  readonly caller: SimulatedNode;
-  readonly callerLife: number;
-  readonly callId: number;
-  readonly target: SimulatedNode;
-  isEnded: boolean;
-}
-
 /** How long a newcomer pulls its records, and a leaver pushes them; how long a take-over compares them. */
 const TRANSFER_MS = 300;
 const CHECK_MS = 20;
@@ -59,14 +46,18 @@ export class Simulation {
   readonly nodes = new Map<string, SimulatedNode>();
   readonly config: ChordConfig;
   readonly lookups = new Map<number, LookupOutcome>();
+  /** `owner/key` of every "mine" that was said, to others or to itself. */
+  readonly confirmations = new Set<string>();
+  /** Lookups that ended with an owner who never said so. */
+  readonly unconfirmed: string[] = [];
   readonly counts = { calls: 0, events: 0, replaced: 0, bytes: 0 };
   readonly callsByKind = new Map<string, number>();
   /** Measures the size of a message when set; for traffic figures only. */
   sizeOf: ((message: unknown) => number) | undefined;
   readonly #options: SimulationOptions;
-  readonly #open = new Map<string, Set<OpenCall>>();
+  readonly #calls = new SimulatedCalls(this);
   #serial = 0;
-  #received = new Map<number, { readonly open: OpenCall }>();
+  readonly #lookedUp = new Map<number, Identifier>();
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -153,10 +144,7 @@ export class Simulation {
     node.isFrozen = false;
     node.life += 1;
     node.backlog.length = 0;
-    for (const open of this.#open.get(node.member.instanceId) ?? []) {
-      this.queue.after(this.network.delayMs(), () => this.#fail(open, 'reset'));
-    }
-    this.#open.delete(node.member.instanceId);
+    this.#calls.resetAll(node);
     for (const other of this.nodes.values()) this.#tellLoss(node, other);
   }
 
@@ -259,6 +247,7 @@ export class Simulation {
   lookup(node: SimulatedNode, key: Identifier): number {
     this.#serial += 1;
     const lookupId = this.#serial;
+    this.#lookedUp.set(lookupId, key);
     this.command(node, { kind: 'lookup', lookupId, key });
     return lookupId;
   }
@@ -315,10 +304,10 @@ export class Simulation {
   #perform(node: SimulatedNode, effect: ChordEffect): void {
     switch (effect.kind) {
       case 'call':
-        this.#call(node, effect);
+        this.#calls.call(node, effect);
         return;
       case 'answer':
-        this.#answer(node, effect.callId, effect.answer);
+        this.#calls.answer(node, effect.callId, effect.answer);
         return;
       case 'askRegistry':
         this.#askRegistry(node, effect);
@@ -327,12 +316,25 @@ export class Simulation {
         this.#later(node, CHECK_MS, { kind: 'takeOverChecked', checkId: effect.checkId });
         return;
       case 'lookupEnded':
-        this.lookups.set(effect.lookupId, effect.outcome);
+        this.#lookupEnded(node, effect);
         return;
       case 'viewChanged':
         return;
       default:
         this.#milestone(node, effect);
+    }
+  }
+
+  #lookupEnded(node: SimulatedNode, effect: Extract<ChordEffect, { readonly kind: 'lookupEnded' }>): void {
+    const { lookupId, outcome } = effect;
+    this.lookups.set(lookupId, outcome);
+    const key = this.#lookedUp.get(lookupId);
+    if (outcome.kind !== 'found' || key === undefined) return;
+    const isOwn = outcome.owner.instanceId === node.member.instanceId;
+    if (!isOwn && !this.confirmations.has(`${outcome.owner.instanceId}/${key}`)) {
+      this.unconfirmed.push(
+        `${node.member.instanceId} took ${outcome.owner.instanceId} for the owner of ${key}`,
+      );
     }
   }
 
@@ -405,93 +407,4 @@ export class Simulation {
       this.deliver(node, { kind: 'registryAnswered', requestId: effect.requestId, answer });
     });
   }
-
-  #call(caller: SimulatedNode, effect: Extract<ChordEffect, { readonly kind: 'call' }>): void {
-    this.counts.calls += 1;
-    const { kind } = effect.request;
-    this.callsByKind.set(kind, (this.callsByKind.get(kind) ?? 0) + 1);
-    if (this.sizeOf !== undefined) this.counts.bytes += this.sizeOf(effect.request);
-    const target = this.nodes.get(effect.to.instanceId);
-    if (target === undefined) throw new Error(`call to an unknown machine ${effect.to.instanceId}`);
-    const open: OpenCall = {
-      caller,
-      callerLife: caller.life,
-      callId: effect.callId,
-      target,
-      isEnded: false,
-    };
-    this.queue.after(effect.timeoutMs, () => this.#fail(open, 'timeout'));
-    const from = caller.member.instanceId;
-    const to = target.member.instanceId;
-    for (const delayMs of this.network.copies(from, to)) {
-      this.queue.after(delayMs, () => {
-        const isRightLife =
-          target.member.incarnation === effect.to.incarnation || !this.config.corrections.incarnations;
-        if (!target.isUp || !isRightLife) {
-          if (this.network.isCut(to, from)) return;
-          this.queue.after(this.network.delayMs(), () => this.#fail(open, 'refused'));
-          return;
-        }
-        this.#receive(open, effect);
-      });
-    }
-  }
-
-  #receive(open: OpenCall, effect: Extract<ChordEffect, { readonly kind: 'call' }>): void {
-    const { target } = open;
-    this.#serial += 1;
-    const callId = this.#serial;
-    this.#received.set(callId, { open });
-    const opens = this.#open.get(target.member.instanceId) ?? new Set();
-    if (!open.isEnded) opens.add(open);
-    this.#open.set(target.member.instanceId, opens);
-    this.deliver(target, { kind: 'received', callId, request: effect.request });
-  }
-
-  #answer(node: SimulatedNode, callId: number, answer: Answer): void {
-    const received = this.#received.get(callId);
-    if (received === undefined) return;
-    this.#received.delete(callId);
-    const { open } = received;
-    if (this.sizeOf !== undefined) this.counts.bytes += this.sizeOf(answer);
-    for (const delayMs of this.network.copies(node.member.instanceId, open.caller.member.instanceId)) {
-      this.queue.after(delayMs, () => this.#end(open, { kind: 'answered', callId: open.callId, answer }));
-    }
-  }
-
-  #fail(open: OpenCall, evidence: FailureEvidence): void {
-    this.#end(open, { kind: 'failed', callId: open.callId, evidence });
-  }
-
-  /** A call ends once: what comes later (a second copy, an answer after the timeout) finds nobody waiting. */
-  #end(open: OpenCall, event: ChordEvent): void {
-    if (open.isEnded) return;
-    open.isEnded = true;
-    this.#open.get(open.target.member.instanceId)?.delete(open);
-    if (open.caller.life === open.callerLife) this.deliver(open.caller, event);
-  }
-}
-
-function describeEvent(event: ChordEvent): string {
-  switch (event.kind) {
-    case 'received':
-      return `received ${JSON.stringify(event.request, shorten)}`;
-    case 'answered':
-      return `answered ${event.callId} ${JSON.stringify(event.answer, shorten)}`;
-    case 'failed':
-      return `failed ${event.callId} ${event.evidence}`;
-    case 'commanded':
-      return `commanded ${event.command.kind}`;
-    default:
-      return JSON.stringify(event, shorten);
-  }
-}
-
-/** Members as `i-3/2`: a trace is read by people. */
-function shorten(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('instanceId' in value) || !('incarnation' in value)) {
-    return value;
-  }
-  const phase = 'phase' in value ? `:${String(value.phase)}` : '';
-  return `${String(value.instanceId)}/${String(value.incarnation)}${phase}`;
 }
