@@ -8,7 +8,8 @@ import { findMember } from '../../node/chord/member-table.ts';
 import type { NodeState } from '../../node/chord/step.ts';
 import { overlap, spokenFor } from './oracle.ts';
 import type { SimulatedNode } from './simulated-node.ts';
-import type { Observation, Simulation } from './simulation.ts';
+import type { Simulation } from './simulation.ts';
+import type { Observation } from './simulation-options.ts';
 
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';

@@ -49,4 +49,11 @@ export class SimulatedNode {
   get isServing(): boolean {
     return this.isInside && (this.state.phase === 'active' || this.state.phase === 'draining');
   }
+
+  /** Neighbours talk so often that their connection stands. */
+  isConnectedTo({ instanceId }: Member): boolean {
+    const { predecessor, successorList } = this.state.pointers;
+    const neighbours = [predecessor, successorList[0], this.state.custody.grantee?.member];
+    return neighbours.some((member) => member?.instanceId === instanceId);
+  }
 }

@@ -11,26 +11,10 @@ import { EventQueue } from './event-queue.ts';
 import { Dice } from './random.ts';
 import { SimulatedCalls } from './simulated-calls.ts';
 import { SimulatedNode } from './simulated-node.ts';
+import type { SimulationOptions } from './simulation-options.ts';
 import { describeEvent } from './trace.ts';
 import { VirtualNetwork } from './virtual-network.ts';
 import { VirtualRegistry } from './virtual-registry.ts';
-
-export interface SimulationOptions {
-  readonly seed: number;
-  readonly config?: ChordConfig;
-  /** Clocks of the nodes differ by at most this share. */
-  readonly clockSkew?: number;
-  /** Called after every step of every node; throws what it finds wrong. */
-  readonly observe?: (simulation: Simulation, observation: Observation) => void;
-  /** One line per event. */
-  readonly trace?: (line: string) => void;
-}
-
-export interface Observation {
-  readonly node: SimulatedNode;
-  readonly event: ChordEvent;
-  readonly before: SimulatedNode['state'];
-}
 
 /** How long a newcomer pulls its records, and a leaver pushes them; how long a take-over compares them. */
 const TRANSFER_MS = 300;
@@ -151,11 +135,7 @@ export class Simulation {
   #tellLoss(lost: SimulatedNode, other: SimulatedNode): void {
     const { instanceId } = lost.member;
     if (other === lost || !other.isInside || this.network.isCut(instanceId, other.member.instanceId)) return;
-    const { predecessor, successorList } = other.state.pointers;
-    const isNear = [predecessor, successorList[0], other.state.custody.grantee?.member].some(
-      (member) => member?.instanceId === instanceId,
-    );
-    if (!isNear) return;
+    if (!other.isConnectedTo(lost.member)) return;
     const { life } = other;
     this.queue.after(this.network.delayMs(), () => {
       if (other.life === life) this.deliver(other, { kind: 'connectionLost', instanceId });
