@@ -11,6 +11,8 @@ const MIN_INTERVAL_MS = 50;
 const MAX_INTERVAL_MS = 3_600_000;
 /** Time for the answer to `kill` to leave. */
 const KILL_GRACE_MS = 50;
+/** A call that hangs at a peer must not keep a node alive that was told to end. */
+const CLOSE_GRACE_MS = 500;
 
 interface Arguments {
   readonly ip: string;
@@ -59,6 +61,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const stop = (): void => {
     ring.stop();
     void server.close();
+    setTimeout(() => process.exit(), CLOSE_GRACE_MS).unref();
   };
   addCourseMethods(methods, ring, () => setTimeout(stop, KILL_GRACE_MS));
   process.once('SIGINT', stop);
