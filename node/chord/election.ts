@@ -21,9 +21,14 @@ const CONDEMNED_MS = 5_000;
 /** Pause before the table is asked to decide again. */
 const ARBITRATION_PAUSE_MS = 1_000;
 
+/** The vote, or the arbitration, went our way. */
+export function hasWonAgainst({ node }: Turn, member: Member): boolean {
+  return node.election?.isWon === true && sameLife(node.election.about, member);
+}
+
 export function isConfirmed(turn: Turn, { member, heardAtMs }: Grantee): boolean {
-  const { election, registered, config, self } = turn.node;
-  if (election?.isWon === true && sameLife(election.about, member)) return true;
+  const { registered, config, self } = turn.node;
+  if (hasWonAgainst(turn, member)) return true;
   // The table is a superset of the ring: who is not in it was declared dead, or its instance is gone. An answer from
   // before we last heard the member proves nothing: it may have joined since.
   const isFresh = config.registry && registered !== undefined && registered.atMs > heardAtMs;

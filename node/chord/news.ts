@@ -11,7 +11,7 @@ import { membersBetween, mergeMember } from './member-table.ts';
 import type { PendingCall } from './node-state.ts';
 import { withoutMember } from './ring-pointers.ts';
 import { kick } from './timetable.ts';
-import { call, selfOf, type Turn, viewChanged, withEntry, withoutEntry } from './turn.ts';
+import { askRegistry, call, selfOf, type Turn, viewChanged, withEntry, withoutEntry } from './turn.ts';
 import { hasVerdict } from './verdict.ts';
 
 /** Changes kept for the neighbours. Raised: longer messages after a storm. Lowered: more digest exchanges. */
@@ -43,11 +43,21 @@ export function learn(turn: Turn, change: RingMember): boolean {
     ...node.news.filter((item) => item.change.id !== change.id),
     { change, sequence: node.newsSequence },
   ].slice(-NEWS_KEPT);
-  if (change.phase === 'left') dropPointers(turn, change);
-  else dropOlderLives(turn, change);
+  if (change.phase === 'left') {
+    dropPointers(turn, change);
+    if (node.condemned.has(change.instanceId)) recordVote(turn, change);
+  } else {
+    dropOlderLives(turn, change);
+  }
   viewChanged(turn);
   kick(turn);
   return true;
+}
+
+/** We voted for its replacement, and it has come about: the member table is told by every voter. */
+function recordVote(turn: Turn, member: RingMember): void {
+  turn.node.condemned = withoutEntry(turn.node.condemned, member.instanceId);
+  askRegistry(turn, { kind: 'voteDead', member, evidence: 'silent' }, { kind: 'report' });
 }
 
 export function learnAll(turn: Turn, changes: readonly RingMember[]): void {

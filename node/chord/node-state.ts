@@ -57,6 +57,8 @@ export interface NodeState {
   readonly registryRequests: ReadonlyMap<number, RegistryPurpose>;
   /** The registry's last answer; undefined until it answered. */
   readonly registered: Registered | undefined;
+  /** Lives that asked for their old place just now, and so serve nothing: when, by instance id. */
+  readonly resuming: ReadonlyMap<string, { readonly incarnation: number; readonly atMs: number }>;
   /** Lives whose end was told to the member table before their arcs were ours. */
   readonly reported: ReadonlySet<string>;
   readonly fingers: Fingers;

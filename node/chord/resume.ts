@@ -13,7 +13,7 @@ import { sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
 import { inheritedGrantee } from './transfer.ts';
-import { answer, askRegistry, call, freshId, selfOf, type Turn, viewChanged } from './turn.ts';
+import { answer, askRegistry, call, freshId, selfOf, type Turn, viewChanged, withEntry } from './turn.ts';
 
 /** Before a step that was not possible yet is tried again. */
 const RETRY_MS = 100;
@@ -178,6 +178,10 @@ function placeRegained(turn: Turn, reply: Extract<Answer, { readonly kind: 'cede
 /** The grantor's side of a restart: the old life has ended, and its arc is still in custody of the new one. */
 export function answerResume(turn: Turn, from: Member, callId: number): void {
   const { node } = turn;
+  node.resuming = withEntry(node.resuming, from.instanceId, {
+    incarnation: from.incarnation,
+    atMs: turn.nowMs,
+  });
   const { custody } = node;
   const { grantee } = custody;
   if (node.standing !== 'inside' || custody.arcFrom === undefined || custody.isHandingOver) {

@@ -11,7 +11,7 @@ import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { changeCustody, hasLease } from './custody.ts';
-import { isConfirmed, seekConfirmation } from './election.ts';
+import { hasWonAgainst, isConfirmed, seekConfirmation } from './election.ts';
 import { findMember, firstBefore, membersBetween } from './member-table.ts';
 import { publish } from './news.ts';
 import type { Grantee, NodeState } from './node-state.ts';
@@ -84,7 +84,7 @@ function mayBeLast(turn: Turn, grantee: Grantee): boolean {
   if (hasLease(node, turn.nowMs)) return true;
   if (doubtOf(node, grantee).doubt === 'refused') reportDead(turn, grantee.member);
   seekConfirmation(turn, grantee.member, { isLast: true });
-  return isConfirmed(turn, grantee);
+  return hasWonAgainst(turn, grantee.member) || isLastListed(turn, grantee);
 }
 
 /** By the table's fresh word every other serving member is gone. */
@@ -94,8 +94,16 @@ function isLastListed(turn: Turn, { heardAtMs }: Grantee): boolean {
   const others = registered.serving.filter(({ instanceId }) => instanceId !== self.instanceId);
   return (
     registered.lives.get(self.instanceId) === self.incarnation &&
-    others.every((member) => verdictOn(turn.node, member)?.verdict === 'refused')
+    others.every((member) => verdictOn(turn.node, member)?.verdict === 'refused' || isResuming(turn, member))
   );
+}
+
+/** Long enough for a few of its questions to be lost. */
+const RESUMING_MS = 2_000;
+
+function isResuming({ node, nowMs }: Turn, { instanceId, incarnation }: Member): boolean {
+  const asked = node.resuming.get(instanceId);
+  return asked?.incarnation === incarnation && nowMs < asked.atMs + RESUMING_MS;
 }
 
 /** Once per life: so that the table's next answer does not list it any longer. */

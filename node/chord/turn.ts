@@ -70,6 +70,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
     registryRequests: new Map(),
     registered: undefined,
     reported: new Set(),
+    resuming: new Map(),
     fingers: { members: [], next: 0 },
     schedule: {
       stabilizeAtMs: Number.POSITIVE_INFINITY,
