@@ -73,7 +73,14 @@ async function activateWhenJoining(): Promise<void> {
       resolve();
     });
   });
-  await ring?.enter('active', { signal: AbortSignal.timeout(60_000) });
+  // Cut off from the member that must give the arc up, it may take as long as the cut.
+  for (let isActive = false; !isActive; ) {
+    const signal = AbortSignal.timeout(10_000);
+    isActive = await (ring?.enter('active', { signal }) ?? Promise.resolve()).then(
+      () => true,
+      () => false,
+    );
+  }
 }
 
 async function lookup(node: RingNode, key: number, timeoutMs: number): Promise<string> {

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { ChordfsError } from '../../domain/errors.ts';
 import type { Identifier } from '../../domain/identifier.ts';
 import { OPEN_LIMITS } from '../rpc/connection-limits.ts';
 import { evidenceOf } from '../rpc/peer-evidence.ts';
@@ -74,6 +75,8 @@ export class CourseCalls {
     params: readonly unknown[],
     timeoutMs: number,
   ): Promise<unknown> {
+    // A round of maintenance may still be under way; a connection opened now would outlive the node.
+    if (this.#isClosed) throw new ChordfsError('NODE_DRAINING');
     const connection = await this.#connection(node);
     return connection.call(method, params, { timeoutMs });
   }

@@ -217,6 +217,7 @@ export class CourseRing {
   /** The first successor that answers; those before it are dropped. Undefined when this node is alone. */
   async #liveSuccessor(): Promise<CourseNode | undefined> {
     for (let [first] = this.view.successors; first !== undefined; [first] = this.view.successors) {
+      if (this.#isStopped) return undefined;
       if (await this.#examine(first)) return first;
     }
     // The list is exhausted: whoever else is known and alive, nearest clockwise first.
