@@ -1,9 +1,11 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { ClosingLine } from './tests/closing-line.ts';
 
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
+    // They need python3: `npm run test:course-clients`.
+    exclude: [...configDefaults.exclude, 'tests/course-clients/**'],
     // Real processes on fixed ports share one machine: files run one after another, in their own process.
     fileParallelism: false,
     pool: 'forks',

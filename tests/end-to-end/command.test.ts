@@ -1,71 +1,18 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { descendantsOf } from '../../clients/up/descendants.ts';
-import { freeFirstHost } from './free-hosts.ts';
+import { type Command, firstHost, folder, start } from './command.ts';
 import { download, upload } from './node-client.ts';
-import { PROJECT } from './test-cloud.ts';
 import { until } from './until.ts';
 
-interface Command {
-  readonly child: ChildProcess;
-  readonly lines: string[];
-  readonly errors: string[];
-}
 interface ReadyLine {
   readonly ready: true;
   readonly endpoint: string;
   readonly nodes: readonly { readonly publicIp: string }[];
-}
-
-const started: ChildProcess[] = [];
-let folder: string;
-let firstHost: number;
-
-beforeEach(async () => {
-  firstHost = await freeFirstHost();
-  folder = await mkdtemp(join(tmpdir(), 'chordfs-command-'));
-});
-afterEach(async () => {
-  for (const child of started.splice(0)) {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    }
-  }
-  await rm(folder, { recursive: true, force: true });
-});
-
-/** Whoever runs these tests through npm may have changed npm's settings for itself; a user's npm has the project's. */
-const asFromAShell = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !name.startsWith('npm_config_')),
-);
-
-/** Runs `chordfs up`, or with `npm` in front as most people do. */
-function start(options: readonly string[], through: 'node' | 'npm' = 'node'): Command {
-  const common = ['--port', '0', '--first-host', String(firstHost), ...options];
-  const [command, argv] =
-    through === 'npm'
-      ? ['npm', ['start', '--', ...common]]
-      : [process.execPath, [join(PROJECT, 'clients/bin/chordfs.mjs'), 'up', ...common]];
-  const child = spawn(command as string, argv as string[], {
-    cwd: PROJECT,
-    env: { ...asFromAShell, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  started.push(child);
-  const lines: string[] = [];
-  const errors: string[] = [];
-  if (child.stdout !== null) createInterface(child.stdout).on('line', (line) => lines.push(line));
-  if (child.stderr !== null) createInterface(child.stderr).on('line', (line) => errors.push(line));
-  return { child, lines, errors };
 }
 
 async function ready({ lines, errors }: Command): Promise<ReadyLine> {
@@ -96,26 +43,6 @@ function isAlive(pid: number): boolean {
 function processesOf({ child }: Command): number[] {
   return child.pid === undefined ? [] : [child.pid, ...descendantsOf(child.pid)];
 }
-
-describe('chordfs up', () => {
-  test('prints an upload and a download command that work when pasted', { timeout: 120_000 }, async () => {
-    const command = start([]);
-    await until(
-      'the scaling log',
-      () => {
-        if (!command.lines.includes('Scaling log:')) throw new Error(command.lines.join('\n'));
-        return true;
-      },
-      90_000,
-    );
-    const pasted = command.lines.filter((line) => line.includes('/clients/'));
-    expect(pasted).toHaveLength(2);
-    for (const line of pasted) {
-      const { stdout } = await promisify(execFile)('sh', ['-c', line], { cwd: folder, timeout: 30_000 });
-      expect(stdout).toMatch(/^Hash of README\.md is \d+\n(Upload|Download)ing file (to|from) http:/);
-    }
-  });
-});
 
 describe('chordfs up --json', () => {
   test('a second start in the same --dir finds the files of the first', { timeout: 180_000 }, async () => {
