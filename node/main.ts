@@ -1,5 +1,6 @@
 import { readNodeEnvironment, SettingError } from './environment.ts';
 import { describeError, jsonLog } from './log.ts';
+import { createMembership } from './membership/create-membership.ts';
 import { runNode } from './run-node.ts';
 
 /** The node's process: reads its environment, runs until it has left the ring or is told to stop. */
@@ -13,7 +14,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 
 try {
   const environment = readNodeEnvironment(process.env);
-  await runNode({ environment, log, access: (line) => write(`${line}\n`), stop: stopping.signal });
+  await runNode({
+    environment,
+    membership: createMembership({ ...environment, log }),
+    log,
+    access: (line) => write(`${line}\n`),
+    stop: stopping.signal,
+  });
   process.exit(0);
 } catch (error) {
   log('error', 'node ended', error instanceof SettingError ? { error: error.message } : describeError(error));

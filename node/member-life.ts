@@ -12,15 +12,19 @@ import type { StatusReport } from './http/status-routes.ts';
 import { describeError, type Log } from './log.ts';
 import type { Assignment, Membership, NodeIdentity } from './membership/membership.ts';
 import type { Movement } from './movement/movement.ts';
-import { createNodeFiles } from './movement/node-files.ts';
+import { createNodeFiles, type NodeFilesOptions } from './movement/node-files.ts';
 import { openRing, type RingNode } from './ring/ring-node.ts';
 import type { NextLife, RingEntry } from './ring/ring-options.ts';
 import { nextIncarnation, rememberedPlace } from './ring/ring-state-store.ts';
 import type { Store } from './store/store.ts';
 import { measureUsage } from './usage.ts';
 
+/** Differences from the defaults, for campaigns that cannot wait for a grace period of ten minutes. */
+export type Tuning = Pick<NodeFilesOptions, 'timings' | 'garbageLimits'>;
+
 export interface MemberLifeOptions {
   readonly environment: NodeEnvironment;
+  readonly tuning?: Tuning | undefined;
   readonly log: Log;
   readonly store: Store;
   readonly membership: Membership;
@@ -135,7 +139,10 @@ export class MemberLife {
     });
     const credentials = { ringId, clusterKey };
     const peers = createPeerClient({ localAddress: identity.privateIp, credentials: () => credentials });
-    const { files, movement, handlers } = createNodeFiles({ ring, store, peers, onBug });
+    const { files, movement, handlers } = createNodeFiles({
+      ...{ ring, store, peers, onBug },
+      ...this.#options.tuning,
+    });
     this.#parts = { ring, movement, closePeers: () => peers.close() };
     front.serve({ files, peerRouter: peerRoutes({ handlers, credentials: () => credentials, onBug }) });
     return this.#parts;

@@ -2,12 +2,15 @@ import type { NodeEnvironment } from './environment.ts';
 import { Front } from './front.ts';
 import type { StatusReport } from './http/status-routes.ts';
 import { describeError, type Log } from './log.ts';
-import { MemberLife } from './member-life.ts';
-import { createMembership } from './membership/create-membership.ts';
+import { MemberLife, type Tuning } from './member-life.ts';
+import type { Membership } from './membership/membership.ts';
 import { DiskStore } from './store/disk-store.ts';
 
 export interface RunNodeOptions {
   readonly environment: NodeEnvironment;
+  /** The control plane as this node meets it; `runNode` stops it at the end. */
+  readonly membership: Membership;
+  readonly tuning?: Tuning | undefined;
   readonly log: Log;
   readonly access: (line: string) => void;
   /** Ends the node where it is: nothing is handed over, a later start resumes its place. */
@@ -23,7 +26,8 @@ const CLOSE_GRACE_MS = 1_500;
  * The whole life of a node: boots, becomes a member, serves, and returns when it has left the ring or was stopped.
  * @throws what makes going on impossible: the disk fails, the control plane has given this instance up, ...
  */
-export async function runNode({ environment, log, access, stop }: RunNodeOptions): Promise<void> {
+export async function runNode(options: RunNodeOptions): Promise<void> {
+  const { environment, membership, tuning, log, access, stop } = options;
   const crash = new AbortController();
   const signal = AbortSignal.any([stop, crash.signal]);
   const store = await DiskStore.open({
@@ -33,7 +37,6 @@ export async function runNode({ environment, log, access, stop }: RunNodeOptions
     // A disk that failed once is not trusted again: the process ends, and a restart reads what is really there.
     onFailure: (error) => crash.abort(error),
   });
-  const membership = createMembership({ ...environment, log });
   let life: MemberLife | undefined;
   const status = (): StatusReport => life?.status() ?? booting;
   const front = await Front.open({ addresses: environment.listen, status, log, access });
@@ -41,7 +44,7 @@ export async function runNode({ environment, log, access, stop }: RunNodeOptions
     const identity = await membership.identify(signal);
     log('info', 'node started', { ...identity, dataDirectory: environment.dataDirectory });
     for (let outcome: 'left' | 'fenced' | undefined; outcome !== 'left'; ) {
-      life = new MemberLife({ environment, log, store, membership, identity, front, signal });
+      life = new MemberLife({ environment, tuning, log, store, membership, identity, front, signal });
       outcome = await life.run();
       if (outcome === 'fenced')
         log('warn', 'fenced: another ring was formed meanwhile, asking for a new place');
