@@ -1,0 +1,223 @@
+import { join } from 'node:path';
+import { AutoScaling } from './auto-scaling/auto-scaling.ts';
+import { parseGroupInput, parseHook } from './auto-scaling/configuration.ts';
+import { userRequestCause } from './auto-scaling/describe.ts';
+import { type GroupState, targetLifecycleState } from './auto-scaling/group-state.ts';
+import { ec2Machines, templateReference } from './auto-scaling/machines.ts';
+import { autoScalingService } from './auto-scaling/operations.ts';
+import type {
+  Compute,
+  ComputeFaults,
+  ComputeOptions,
+  ComputeState,
+  InstanceView,
+  ResourceProperties,
+} from './compute.ts';
+import { Ec2, type Ec2State } from './ec2/ec2.ts';
+import { isTerminated, type Machine } from './ec2/machine.ts';
+import { MachineRoom } from './ec2/machine-room.ts';
+import { ec2Service } from './ec2/operations.ts';
+import { AddressPool, checkAddresses } from './instances/addresses.ts';
+import { Bundles } from './instances/bundles.ts';
+import type { Service } from './service.ts';
+import { createSts } from './sts/sts.ts';
+
+/**
+ * Puts the compute side together: groups ask EC2 for machines, machines are processes, and what becomes of them goes
+ * back to the groups.
+ */
+class LocalCompute implements Compute {
+  readonly services: readonly Service[];
+  readonly faults: ComputeFaults;
+  private readonly room: MachineRoom;
+  private readonly ec2: Ec2;
+  private readonly autoScaling: AutoScaling;
+  private readonly addresses: AddressPool;
+  private readonly listeners = new Set<(instance: InstanceView) => void>();
+
+  constructor(options: ComputeOptions) {
+    const { clock, emit, region, availabilityZone, log = () => undefined } = options;
+    const state = options.state as SavedState | undefined;
+    this.addresses = new AddressPool({
+      firstHost: options.firstHost ?? 10,
+      privatePrefix: options.privatePrefix ?? '127.10.0',
+      publicPrefix: options.publicPrefix ?? '127.0.0',
+    });
+    this.room = new MachineRoom({
+      ...options,
+      log,
+      volumeSizeBytes: options.volumeSizeBytes,
+      bundles: new Bundles(join(options.directory, 'bundles')),
+      targetLifecycleState: (instanceId) => {
+        const lifecycleState = this.autoScaling.groupOfInstance(instanceId)?.instance.lifecycleState;
+        return lifecycleState === undefined ? undefined : targetLifecycleState(lifecycleState);
+      },
+    });
+    this.ec2 = new Ec2(
+      {
+        clock,
+        emit,
+        region,
+        log,
+        room: this.room,
+        addresses: this.addresses,
+        changed: (machine) => this.machineChanged(machine),
+      },
+      state?.ec2,
+    );
+    this.autoScaling = new AutoScaling(
+      {
+        clock,
+        emit,
+        region,
+        availabilityZone,
+        machines: ec2Machines(this.ec2),
+        resolveName: (name) => templateReference(this.ec2, name),
+        changed: ({ instanceId }) => this.tell(instanceId),
+      },
+      state?.groups ?? [],
+    );
+    this.services = [
+      autoScalingService(this.autoScaling),
+      ec2Service(this.ec2),
+      createSts(options.credentials),
+    ];
+    this.faults = {
+      ...this.ec2.faults,
+      delayLifecycleCompletion: (cloudMs) => {
+        this.autoScaling.completionDelayMs = cloudMs;
+      },
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.ec2.resume();
+    this.autoScaling.resume();
+  }
+
+  putLaunchTemplate(logicalId: string, properties: ResourceProperties) {
+    const { LaunchTemplateName, LaunchTemplateData, VersionDescription } = properties;
+    const name = typeof LaunchTemplateName === 'string' ? LaunchTemplateName : logicalId;
+    const description = typeof VersionDescription === 'string' ? VersionDescription : undefined;
+    const template = this.ec2.launchTemplates.put(name, LaunchTemplateData, description);
+    return {
+      launchTemplateId: template.launchTemplateId,
+      latestVersionNumber: String(template.versions.at(-1)?.number ?? 0),
+      defaultVersionNumber: String(template.defaultVersion),
+    };
+  }
+
+  deleteLaunchTemplate(launchTemplateId: string): void {
+    this.ec2.launchTemplates.delete(launchTemplateId);
+  }
+
+  async putAutoScalingGroup(logicalId: string, properties: ResourceProperties) {
+    const input = parseGroupInput(properties);
+    const name = input.AutoScalingGroupName ?? logicalId;
+    const existing = this.autoScaling.list().find(({ state }) => state.name === name);
+    if (existing === undefined) {
+      await this.checkAddresses(input.DesiredCapacity ?? input.MinSize ?? 0);
+    } else {
+      existing.state.hooks = (input.LifecycleHookSpecificationList ?? existing.state.hooks).map(parseHook);
+      this.autoScaling.update(existing, input);
+    }
+    const { state } = existing ?? this.autoScaling.create(name, input);
+    return { autoScalingGroupName: name, autoScalingGroupArn: state.arn };
+  }
+
+  async deleteAutoScalingGroup(autoScalingGroupName: string): Promise<void> {
+    const isGone = (): boolean =>
+      this.autoScaling.list().every(({ state }) => state.name !== autoScalingGroupName);
+    if (isGone()) return;
+    const group = this.autoScaling.find(autoScalingGroupName);
+    group.state.configuration.minSize = 0;
+    group.state.configuration.maxSize = 0;
+    const what = 'update of AutoScalingGroup constraints to min: 0, max: 0, desired: 0';
+    const cause = userRequestCause(this.autoScaling.nowMs, what, group.state.desiredCapacity, 0);
+    for (const instance of group.state.instances) instance.protectedFromScaleIn = false;
+    group.setDesiredCapacity(0, cause);
+    const gone = new Promise<void>((resolve) => {
+      const unsubscribe = this.onChange(() => {
+        // The group forgets itself only after its last instance's change was told.
+        queueMicrotask(() => {
+          if (!isGone()) return;
+          unsubscribe();
+          resolve();
+        });
+      });
+    });
+    this.autoScaling.remove(group);
+    this.autoScaling.advance(group);
+    if (!isGone()) await gone;
+  }
+
+  instances(): readonly InstanceView[] {
+    return this.ec2
+      .list()
+      .filter((machine) => !isTerminated(machine))
+      .sort((a, b) => a.number - b.number)
+      .map((machine) => this.view(machine));
+  }
+
+  onChange(listener: (instance: InstanceView) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  exportState(): ComputeState {
+    const state: SavedState = { ec2: this.ec2.exportState(), groups: this.autoScaling.exportState() };
+    return { ...state };
+  }
+
+  async stop(): Promise<void> {
+    this.autoScaling.stop();
+    await this.ec2.stop();
+  }
+
+  /** @throws AddressUnavailable for the first address that the next `count` instances could not have. */
+  private async checkAddresses(count: number): Promise<void> {
+    const taken = new Set(this.instances().map(({ instanceId }) => this.ec2.find(instanceId)?.number ?? 0));
+    for (let i = 0; i < count; i++) {
+      const number = this.addresses.lowestFree(taken);
+      if (number === undefined) throw new Error(`there are fewer than ${count} free addresses for instances`);
+      taken.add(number);
+      await checkAddresses(this.addresses.addressesOf(number));
+    }
+  }
+
+  private machineChanged(machine: Machine): void {
+    if (machine.state === 'running') this.autoScaling.machineRunning(machine.instanceId);
+    if (machine.state === 'terminated') this.autoScaling.machineGone(machine.instanceId);
+    this.tell(machine.instanceId);
+  }
+
+  private tell(instanceId: string): void {
+    const machine = this.ec2.find(instanceId);
+    if (machine === undefined) return;
+    const view = this.view(machine);
+    for (const listener of [...this.listeners]) listener(view);
+  }
+
+  private view(machine: Machine): InstanceView {
+    const managed = this.autoScaling.groupOfInstance(machine.instanceId);
+    return {
+      instanceId: machine.instanceId,
+      privateIp: machine.privateIp,
+      publicIp: machine.publicIp,
+      state: machine.state,
+      lifecycleState: managed?.instance.lifecycleState,
+      autoScalingGroupName: managed?.group.state.name,
+      directory: this.room.directoryOf(machine.instanceId),
+      pid: this.room.pidOf(machine.instanceId),
+    };
+  }
+}
+
+interface SavedState {
+  readonly ec2: Ec2State;
+  readonly groups: readonly GroupState[];
+}
+
+export function createCompute(options: ComputeOptions): Compute {
+  return new LocalCompute(options);
+}
