@@ -47,7 +47,9 @@ export class MetadataServer {
     request.resume();
     if (this.isSilent) return;
     const { status, body, headers = {} } = this.reply(request);
-    response.writeHead(status, { 'content-type': 'text/plain', server: 'EC2ws', ...headers }).end(body);
+    // As on EC2, one request a connection: nobody is left with one that was closed while they looked away.
+    const fixed = { 'content-type': 'text/plain', server: 'EC2ws', connection: 'close' };
+    response.writeHead(status, { ...fixed, ...headers }).end(body);
   }
 
   private reply(request: IncomingMessage): Reply {
