@@ -2,19 +2,25 @@ import type { Middleware } from 'koa';
 import { ChordfsError } from '../domain/errors.ts';
 import { HTTP_PORT } from '../domain/node-environment.ts';
 import type { Files } from './files/files.ts';
+import { acceptsHead } from './http/basic-auth.ts';
 import { createFileServer } from './http/file-server.ts';
 import { type ListeningServer, listen } from './http/listen.ts';
+import type { ServerSettings } from './http/server-settings.ts';
 import type { StatusReport } from './http/status-routes.ts';
+import type { MemberKey } from './http/tls-port.ts';
 import { describeError, type Log } from './log.ts';
 
 /** What stands behind the HTTP surface at one time: nothing while the node boots, then one membership's data plane. */
 export interface Behind {
   readonly files: Files;
   readonly peerRouter: Middleware;
+  /** With TLS: what members of this ring open it with. */
+  readonly memberKey: MemberKey;
 }
 
 export interface FrontOptions {
   readonly addresses: readonly string[];
+  readonly settings: ServerSettings;
   readonly status: () => StatusReport;
   readonly log: Log;
   /** One access log line. */
@@ -29,7 +35,7 @@ export class Front {
   readonly #server: ListeningServer;
   readonly #setBehind: (behind: Behind | undefined) => void;
 
-  static async open({ addresses, status, log, access }: FrontOptions): Promise<Front> {
+  static async open({ addresses, settings, status, log, access }: FrontOptions): Promise<Front> {
     let behind: Behind | undefined;
     const files = (): Files => {
       if (behind === undefined) throw new ChordfsError('NODE_NOT_READY');
@@ -44,7 +50,8 @@ export class Front {
         receipt: async (...args) => await files().receipt(...args),
       },
       options: {
-        log: access,
+        ...settings.options,
+        ...(settings.hasAccessLog ? { log: access } : {}),
         onBug: (error) => log('error', 'request failed by a bug', describeError(error)),
       },
       status,
@@ -58,6 +65,9 @@ export class Front {
     const server = await listen((request, response) => void handle(request, response), {
       addresses,
       port: HTTP_PORT,
+      tls: settings.tls,
+      memberKey: () => behind?.memberKey,
+      mayContinue: acceptsHead(settings.options),
     });
     return new Front(server, (next) => {
       behind = next;

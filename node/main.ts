@@ -1,4 +1,6 @@
 import { readNodeEnvironment, SettingError } from './environment.ts';
+import { readServerSettings } from './http/server-settings.ts';
+import { TlsError } from './http/tls-options.ts';
 import { describeError, jsonLog } from './log.ts';
 import { createMembership } from './membership/create-membership.ts';
 import { runNode } from './run-node.ts';
@@ -14,8 +16,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 
 try {
   const environment = readNodeEnvironment(process.env);
+  const settings = readServerSettings(process.env, environment.dataDirectory);
   await runNode({
     environment,
+    settings,
     membership: createMembership({ ...environment, log }),
     log,
     access: (line) => write(`${line}\n`),
@@ -23,6 +27,7 @@ try {
   });
   process.exit(0);
 } catch (error) {
-  log('error', 'node ended', error instanceof SettingError ? { error: error.message } : describeError(error));
-  process.exit(1);
+  const isSetting = error instanceof SettingError || error instanceof TlsError;
+  log('error', 'node ended', isSetting ? { error: error.message } : describeError(error));
+  process.exit(error instanceof TlsError ? error.exitCode : 1);
 }

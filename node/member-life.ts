@@ -8,6 +8,7 @@ import type { NodeEnvironment } from './environment.ts';
 import { createPeerClient } from './files/peer-client.ts';
 import { peerRoutes } from './files/peer-routes.ts';
 import type { Front } from './front.ts';
+import { memberKeyOf } from './http/peer-auth.ts';
 import type { StatusReport } from './http/status-routes.ts';
 import { describeError, type Log } from './log.ts';
 import type { Assignment, Membership, NodeIdentity } from './membership/membership.ts';
@@ -25,6 +26,8 @@ export type Tuning = Pick<NodeFilesOptions, 'timings' | 'garbageLimits'>;
 export interface MemberLifeOptions {
   readonly environment: NodeEnvironment;
   readonly tuning?: Tuning | undefined;
+  /** Whether members of this stage speak TLS to each other. */
+  readonly isTls: boolean;
   readonly log: Log;
   readonly store: Store;
   readonly membership: Membership;
@@ -127,7 +130,7 @@ export class MemberLife {
   }
 
   async #open({ ringId, epoch, clusterKey }: Assignment, self: Member): Promise<Parts> {
-    const { environment, membership, store, front, log, identity } = this.#options;
+    const { environment, isTls, membership, store, front, log, identity } = this.#options;
     const onBug = (error: unknown, where?: string) => log('error', 'bug', { where, ...describeError(error) });
     const ring = await openRing({
       ...{ self, ringId, epoch, clusterKey, onBug },
@@ -138,13 +141,17 @@ export class MemberLife {
       onReplaced: () => this.#nextLife(ring),
     });
     const credentials = { ringId, clusterKey };
-    const peers = createPeerClient({ localAddress: identity.privateIp, credentials: () => credentials });
+    const peers = createPeerClient({
+      ...{ localAddress: identity.privateIp, isTls },
+      credentials: () => credentials,
+    });
     const { files, movement, handlers } = createNodeFiles({
       ...{ ring, store, peers, onBug },
       ...this.#options.tuning,
     });
     this.#parts = { ring, movement, closePeers: () => peers.close() };
-    front.serve({ files, peerRouter: peerRoutes({ handlers, credentials: () => credentials, onBug }) });
+    const peerRouter = peerRoutes({ handlers, credentials: () => credentials, onBug });
+    front.serve({ files, peerRouter, memberKey: memberKeyOf(credentials) });
     return this.#parts;
   }
 

@@ -1,5 +1,6 @@
 import type { NodeEnvironment } from './environment.ts';
 import { Front } from './front.ts';
+import { DEFAULT_SETTINGS, type ServerSettings } from './http/server-settings.ts';
 import type { StatusReport } from './http/status-routes.ts';
 import { describeError, type Log } from './log.ts';
 import { MemberLife, type Tuning } from './member-life.ts';
@@ -11,6 +12,8 @@ export interface RunNodeOptions {
   /** The control plane as this node meets it; `runNode` stops it at the end. */
   readonly membership: Membership;
   readonly tuning?: Tuning | undefined;
+  /** The file server's own; by default everybody may, in plain HTTP. */
+  readonly settings?: ServerSettings | undefined;
   readonly log: Log;
   readonly access: (line: string) => void;
   /** Ends the node where it is: nothing is handed over, a later start resumes its place. */
@@ -27,7 +30,7 @@ const CLOSE_GRACE_MS = 1_500;
  * @throws what makes going on impossible: the disk fails, the control plane has given this instance up, ...
  */
 export async function runNode(options: RunNodeOptions): Promise<void> {
-  const { environment, membership, tuning, log, access, stop } = options;
+  const { environment, membership, tuning, settings = DEFAULT_SETTINGS, log, access, stop } = options;
   const crash = new AbortController();
   const signal = AbortSignal.any([stop, crash.signal]);
   const store = await DiskStore.open({
@@ -39,12 +42,22 @@ export async function runNode(options: RunNodeOptions): Promise<void> {
   });
   let life: MemberLife | undefined;
   const status = (): StatusReport => life?.status() ?? booting;
-  const front = await Front.open({ addresses: environment.listen, status, log, access });
+  const front = await Front.open({ addresses: environment.listen, settings, status, log, access });
   try {
     const identity = await membership.identify(signal);
     log('info', 'node started', { ...identity, dataDirectory: environment.dataDirectory });
     for (let outcome: 'left' | 'fenced' | undefined; outcome !== 'left'; ) {
-      life = new MemberLife({ environment, tuning, log, store, membership, identity, front, signal });
+      life = new MemberLife({
+        environment,
+        tuning,
+        isTls: settings.tls !== undefined,
+        log,
+        store,
+        membership,
+        identity,
+        front,
+        signal,
+      });
       outcome = await life.run();
       if (outcome === 'fenced')
         log('warn', 'fenced: another ring was formed meanwhile, asking for a new place');

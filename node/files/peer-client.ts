@@ -1,8 +1,11 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { ChordfsError, isErrorCode } from '../../domain/errors.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { type PeerCredentials, signPeerRequest } from '../http/peer-auth.ts';
-import { decodeFrame, encodeFrame, type Frame, MAX_FRAME_BYTES, PEER_PATH } from './peer-frame.ts';
+import { PEER_PREFIX } from '../http/open-paths.ts';
+import { memberKeyOf, type PeerCredentials, signPeerRequest } from '../http/peer-auth.ts';
+import { MEMBER_CIPHER } from '../http/tls-port.ts';
+import { decodeFrame, encodeFrame, type Frame, MAX_FRAME_BYTES } from './peer-frame.ts';
 import type { PeerCallOptions, PeerMessage, Peers } from './peers.ts';
 
 export interface PeerClientOptions {
@@ -10,6 +13,8 @@ export interface PeerClientOptions {
   readonly localAddress: string;
   /** Asked for every request: a node learns ring id and key only when it joins. */
   readonly credentials: () => PeerCredentials;
+  /** Opens TLS to peers with the ring's key; a peer that does not speak it yet is met in plain HTTP. */
+  readonly isTls?: boolean;
   /** Connections to one peer. Raised: more parallel chunks. Lowered: requests queue. */
   readonly maxConnectionsPerPeer?: number;
 }
@@ -22,60 +27,95 @@ export interface PeerClient extends Peers {
 }
 
 /** Members' requests to each other over HTTP/1.1 with connections kept open. */
-export function createPeerClient(options: PeerClientOptions): PeerClient {
-  const agent = new Agent({
+export function createPeerClient({ isTls = false, ...options }: PeerClientOptions): PeerClient {
+  const limits = {
     keepAlive: true,
     maxSockets: options.maxConnectionsPerPeer ?? MAX_CONNECTIONS_PER_PEER,
     maxFreeSockets: IDLE_CONNECTIONS_PER_PEER,
     localAddress: options.localAddress,
     scheduling: 'lifo',
-  });
+  } as const;
+  const plain: Way = { agent: new Agent(limits), request };
+  const secure = isTls ? memberTls(limits, options.credentials) : undefined;
   return {
-    close: () => agent.destroy(),
+    close: () => {
+      plain.agent.destroy();
+      secure?.agent.destroy();
+    },
     call: async (member, operation, message, callOptions) => {
       const frame = encodeFrame(message, { isSigned: true });
-      const exchange = {
-        agent,
-        member,
-        path: PEER_PATH + operation,
-        frame,
-        credentials: options.credentials(),
-      };
-      const first = await send(exchange, callOptions).catch(asStaleConnection);
-      // The peer closed a kept connection just as it was used again: nothing was wrong with peer or request.
-      return first === 'stale connection' ? await send(exchange, callOptions) : first;
+      const exchange = { member, path: PEER_PREFIX + operation, frame, credentials: options.credentials() };
+      let way = secure ?? plain;
+      // At most one step down and one fresh connection: each answer below ends the loop or changes what is tried.
+      for (let attempt = 0; ; attempt++) {
+        const answer = await send(exchange, { ...callOptions, way }).catch(asSecondChance);
+        if (!(answer instanceof SecondChance)) return answer;
+        if (attempt === MAX_SECOND_CHANCES) throw unreachable(member, answer);
+        if (answer.why === 'speaks no TLS') way = plain;
+      }
     },
   };
 }
 
-interface Exchange {
+/** How a request travels. */
+interface Way {
   readonly agent: Agent;
+  readonly request: typeof request;
+}
+
+function memberTls(limits: ConstructorParameters<typeof Agent>[0], credentials: () => PeerCredentials): Way {
+  const agent = new TlsAgent({
+    ...limits,
+    ciphers: MEMBER_CIPHER,
+    // Pre-shared keys of TLS 1.3 are another thing, made for resuming sessions.
+    maxVersion: 'TLSv1.2',
+    // Whoever has the key is a member: no certificate is shown that could name a host.
+    checkServerIdentity: () => undefined,
+    pskCallback: () => {
+      const { identity, key } = memberKeyOf(credentials());
+      return { identity, psk: key };
+    },
+  });
+  return { agent, request: requestTls };
+}
+
+interface Exchange {
   readonly member: RingMember;
   readonly path: string;
   readonly frame: Frame;
   readonly credentials: PeerCredentials;
 }
 
-class StaleConnection extends Error {
-  override readonly name = 'StaleConnection';
+/** A kept connection may have been closed just as it was used again, and the step down to plain HTTP comes first. */
+const MAX_SECOND_CHANCES = 2;
+
+/** Nothing was wrong with peer or request, only with how it was sent. */
+class SecondChance extends Error {
+  override readonly name = 'SecondChance';
+  readonly why: 'stale connection' | 'speaks no TLS';
+
+  constructor(why: 'stale connection' | 'speaks no TLS') {
+    super(why);
+    this.why = why;
+  }
 }
 
-function asStaleConnection(error: unknown): 'stale connection' {
-  if (error instanceof StaleConnection) return 'stale connection';
+function asSecondChance(error: unknown): SecondChance {
+  if (error instanceof SecondChance) return error;
   throw error;
 }
 
 function send(
-  { agent, member, path, frame, credentials }: Exchange,
-  { signal, timeoutMs }: PeerCallOptions,
+  { member, path, frame, credentials }: Exchange,
+  { signal, timeoutMs, way }: PeerCallOptions & { readonly way: Way },
 ): Promise<PeerMessage> {
   return new Promise((resolve, reject) => {
     const signed = signPeerRequest(
       { method: 'POST', path, headSha256: frame.headSha256, nowMs: Date.now() },
       credentials,
     );
-    const outgoing = request({
-      agent,
+    const outgoing = way.request({
+      agent: way.agent,
       host: member.privateIp,
       port: member.httpPort,
       method: 'POST',
@@ -99,7 +139,8 @@ function send(
     );
     signal.addEventListener('abort', aborted, { once: true });
     outgoing.on('error', (cause) => {
-      fail(outgoing.reusedSocket && isReset(cause) ? new StaleConnection() : unreachable(member, cause));
+      if (outgoing.reusedSocket && isReset(cause)) fail(new SecondChance('stale connection'));
+      else fail(isPlainAnswer(cause) ? new SecondChance('speaks no TLS') : unreachable(member, cause));
     });
     outgoing.on('response', (incoming) => {
       readReply(incoming).then(
@@ -114,6 +155,15 @@ function send(
 
 function isReset(error: Error): boolean {
   return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+}
+
+/** What came back to the opening of TLS was no TLS: OpenSSL has no code of its own for it on every version. */
+function isPlainAnswer(error: Error): boolean {
+  return (
+    'code' in error &&
+    /^(EPROTO|ERR_SSL_)/.test(String(error.code)) &&
+    /wrong version number/i.test(error.message)
+  );
 }
 
 function unreachable(member: RingMember, cause: unknown): ChordfsError {

@@ -7,7 +7,6 @@ import type { PeerMessage } from './peers.ts';
  * payload up to the end. The head is kept apart so that it can be signed without hashing megabytes twice.
  */
 
-export const PEER_PATH = '/_chordfs/peer/';
 const LENGTH_BYTES = 4;
 /** The record of a file of 500 GB. */
 const MAX_HEAD_BYTES = 16 * 1024 * 1024;

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Middleware } from 'koa';
 import { ChordfsError } from '../../domain/errors.ts';
+import { PEER_PREFIX } from '../http/open-paths.ts';
 import { type PeerCredentials, verifyPeerRequest } from '../http/peer-auth.ts';
 import type { PeerHandlers } from './peer-calls.ts';
 import { readBody } from './peer-client.ts';
-import { decodeFrame, encodeFrame, errorHead, PEER_PATH } from './peer-frame.ts';
+import { decodeFrame, encodeFrame, errorHead } from './peer-frame.ts';
 import { isOperation, OPERATIONS } from './peer-operations.ts';
 import type { PeerMessage } from './peers.ts';
 import { Slots } from './slots.ts';
@@ -26,7 +27,7 @@ const LARGE_BODY_COUNT = 8;
 export function peerRoutes(options: PeerRoutesOptions): Middleware {
   const answer = peerListener(options);
   return async (ctx, next) => {
-    if (!ctx.path.startsWith(PEER_PATH)) return await next();
+    if (!ctx.path.startsWith(PEER_PREFIX)) return await next();
     // Frames are written to the socket as they are: Koa's own response handling would copy and inspect them.
     ctx.respond = false;
     await answer(ctx.req, ctx.res);
@@ -91,7 +92,7 @@ async function run(
   },
 ): Promise<PeerMessage> {
   const { head, payload } = decodeFrame(body, { headSha256 });
-  return await handlePeerMessage(options.handlers, path.slice(PEER_PATH.length), { head, payload }, signal);
+  return await handlePeerMessage(options.handlers, path.slice(PEER_PREFIX.length), { head, payload }, signal);
 }
 
 type AnyHandler = (

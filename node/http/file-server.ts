@@ -8,10 +8,11 @@ import { errorResponse } from './error-response.ts';
 import { getFile } from './get-file.ts';
 import type { Theme } from './html.ts';
 import { listFiles } from './list-files.ts';
+import { OWN_PREFIX, PEER_PREFIX } from './open-paths.ts';
 import { putFile } from './put-file.ts';
 import { fileNotFound, Refusal } from './refusal.ts';
 import { decodeComponent, nameOf, parseTarget, type RequestTarget } from './request-target.ts';
-import { answerProbe, STATUS_PREFIX, type StatusReport, showStatus } from './status-routes.ts';
+import { answerProbe, type StatusReport, showStatus } from './status-routes.ts';
 import { uploadFiles } from './upload-files.ts';
 import { uploadPage } from './upload-page.ts';
 
@@ -33,8 +34,7 @@ export interface FileServerDependencies {
   readonly peerRouter?: Middleware;
 }
 
-const PEER_PREFIX = `${STATUS_PREFIX}peer/`;
-const RECEIPT_PREFIX = `${STATUS_PREFIX}receipt/`;
+const RECEIPT_PREFIX = `${OWN_PREFIX}receipt/`;
 const DEFAULTS: FileServerOptions = {
   onConflict: 'replace',
   theme: 'auto',
@@ -113,7 +113,7 @@ class Routes {
     if (pathname === '/') return await listFiles(ctx, { files: this.#files, theme });
     if (pathname === '/upload' && !hasQuery) return uploadPage(ctx, theme);
     if (pathname === '/upload') throw fileNotFound();
-    if (pathname === `${STATUS_PREFIX}status`) return showStatus(ctx, this.#status);
+    if (pathname === `${OWN_PREFIX}status`) return showStatus(ctx, this.#status);
     if (pathname.startsWith(RECEIPT_PREFIX)) return await this.#receipt(ctx, pathname);
     await getFile(ctx, this.#files, existingName(target));
   }

@@ -5,10 +5,10 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from './tls-options.ts';
+import { createTlsPort, type MemberKey } from './tls-port.ts';
 
 export interface ListenOptions {
   /** Every address this node has; each gets a socket of its own. */
@@ -16,6 +16,8 @@ export interface ListenOptions {
   /** 0 takes any free port, of each address its own. */
   readonly port: number;
   readonly tls?: TlsOptions | undefined;
+  /** With TLS: what other members open it with, instead of a certificate. */
+  readonly memberKey?: () => MemberKey | undefined;
   /** Whether the head of a request that asks before it sends its body would be let in. */
   readonly mayContinue?: (request: IncomingMessage) => boolean;
 }
@@ -37,34 +39,41 @@ const KEEP_ALIVE_MS = 75_000;
 /** Per address. A connection costs about 20 KB. */
 const MAX_CONNECTIONS = 4_096;
 
+/** What listens, and the HTTP servers that its connections belong to: itself, or with TLS two of them. */
+interface Port {
+  readonly socket: NetServer;
+  readonly servers: readonly Server[];
+  cut(): void;
+}
+
 /** @throws The system's error (EADDRINUSE, EADDRNOTAVAIL) when one address cannot be bound; none is bound then. */
 export async function listen(handler: RequestListener, options: ListenOptions): Promise<ListeningServer> {
-  const servers: Server[] = [];
+  const ports: Port[] = [];
   try {
     for (const address of options.addresses) {
-      const server = newServer(handler, options);
-      await bind(server, address, options.port);
-      servers.push(server);
+      const port = newPort(handler, options);
+      await bind(port.socket, address, options.port);
+      ports.push(port);
     }
   } catch (error) {
-    await closeAll(servers, 0);
+    await closeAll(ports, 0);
     throw error;
   }
   let closing: Promise<void> | undefined;
   return {
-    endpoints: servers.map((server) => {
+    endpoints: ports.map(({ socket }) => {
       // A TCP server that listens has an address of this shape.
-      const { address, port } = server.address() as AddressInfo;
+      const { address, port } = socket.address() as AddressInfo;
       return { address, port };
     }),
     close: (graceMs) => {
-      closing ??= closeAll(servers, graceMs);
+      closing ??= closeAll(ports, graceMs);
       return closing;
     },
   };
 }
 
-function newServer(handler: RequestListener, { tls, mayContinue }: ListenOptions): Server {
+function newPort(handler: RequestListener, { tls, memberKey, mayContinue }: ListenOptions): Port {
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -74,21 +83,35 @@ function newServer(handler: RequestListener, { tls, mayContinue }: ListenOptions
     connectionsCheckingInterval: 5_000,
     noDelay: true,
   };
-  const server =
-    tls === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...tls }, handler);
+  const port =
+    tls === undefined
+      ? plainPort(createServer(limits, handler))
+      : createTlsPort({
+          ...{ tls, limits, handler },
+          memberKey: memberKey ?? (() => undefined),
+          handshakeTimeoutMs: HEADERS_TIMEOUT_MS,
+        });
+  port.socket.maxConnections = MAX_CONNECTIONS;
+  for (const server of port.servers) guard(server, mayContinue ?? (() => true));
+  return port;
+}
+
+function plainPort(server: Server): Port {
+  return { socket: server, servers: [server], cut: () => server.closeAllConnections() };
+}
+
+function guard(server: Server, mayContinue: (request: IncomingMessage) => boolean): void {
   server.timeout = IDLE_TIMEOUT_MS;
-  server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', answerBrokenRequest);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // A client that will be refused is told so at once, instead of after it has sent its gigabytes.
-    if (mayContinue?.(request) ?? true) response.writeContinue();
+    if (mayContinue(request)) response.writeContinue();
     else response.setHeader('Connection', 'close');
     server.emit('request', request, response);
   });
-  return server;
 }
 
-function bind(server: Server, address: string, port: number): Promise<void> {
+function bind(server: NetServer, address: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: address, port, backlog: 1_024 }, () => {
@@ -125,17 +148,18 @@ function hasBegunToAnswer(socket: Duplex & { _httpMessage?: ServerResponse | nul
   return socket._httpMessage?.headersSent ?? false;
 }
 
-async function closeAll(servers: readonly Server[], graceMs: number): Promise<void> {
-  await Promise.all(servers.map((server) => closeOne(server, graceMs)));
+async function closeAll(ports: readonly Port[], graceMs: number): Promise<void> {
+  await Promise.all(ports.map((port) => closeOne(port, graceMs)));
 }
 
-function closeOne(server: Server, graceMs: number): Promise<void> {
+function closeOne({ socket, servers, cut }: Port, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-    server.close(() => {
-      clearTimeout(cut);
+    const timer = setTimeout(cut, graceMs);
+    socket.close(() => {
+      clearTimeout(timer);
       resolve();
     });
-    server.closeIdleConnections();
+    // Also ends what each server watches its connections with, where it is not the one that listens.
+    for (const server of servers) server === socket ? server.closeIdleConnections() : server.close();
   });
 }

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ChordfsError } from '../../domain/errors.ts';
+import type { MemberKey } from './tls-port.ts';
 
 /**
  * How members know each other over HTTP: every request carries an HMAC-SHA256 of the cluster key over what it asks
@@ -54,6 +55,11 @@ export function signPeerRequest(
     [HEAD_DIGEST_HEADER]: request.headSha256,
     [SIGNATURE_HEADER]: signature(request, timestamp, credentials).toString('hex'),
   };
+}
+
+/** What members of one ring open TLS to each other with. Another use of the key than signing, so another key. */
+export function memberKeyOf({ ringId, clusterKey }: PeerCredentials): MemberKey {
+  return { identity: ringId, key: createHmac('sha256', clusterKey).update('chordfs member tls').digest() };
 }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { HEALTH_PATH, OWN_PREFIX, READY_PATH } from './open-paths.ts';
 
 /** How this node is, for probes, load balancers and people. */
 export interface StatusReport {
@@ -11,8 +12,6 @@ export interface StatusReport {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-export const STATUS_PREFIX = '/_chordfs/';
-
 function probe(ctx: Context, isGood: boolean, { reasons }: StatusReport): void {
   ctx.status = isGood ? 200 : 503;
   ctx.body = isGood ? 'ok\n' : `${reasons.join('\n')}\n`;
@@ -23,10 +22,10 @@ function probe(ctx: Context, isGood: boolean, { reasons }: StatusReport): void {
 /** Answers a probe, for which nobody logs in; false when the path is none. */
 export function answerProbe(ctx: Context, pathname: string, status: () => StatusReport): boolean {
   if (ctx.method !== 'GET' && ctx.method !== 'HEAD') return false;
-  const report = pathname.startsWith(STATUS_PREFIX) ? status() : undefined;
+  const report = pathname.startsWith(OWN_PREFIX) ? status() : undefined;
   if (report === undefined) return false;
-  if (pathname === `${STATUS_PREFIX}healthz`) probe(ctx, report.isHealthy, report);
-  else if (pathname === `${STATUS_PREFIX}readyz`) probe(ctx, report.isReady, report);
+  if (pathname === HEALTH_PATH) probe(ctx, report.isHealthy, report);
+  else if (pathname === READY_PATH) probe(ctx, report.isReady, report);
   else return false;
   return true;
 }

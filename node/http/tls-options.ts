@@ -1,5 +1,5 @@
-import { readFileSync, realpathSync } from 'node:fs';
-import { sep } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import { createSecureContext } from 'node:tls';
 
 export interface TlsOptions {
@@ -39,7 +39,9 @@ function readPem(path: string, dataDirectory: string): Buffer {
   } catch (cause) {
     throw new TlsError(`Certificate file ${path} cannot be read`, 4, { cause });
   }
-  if (resolved.startsWith(`${realpathSync(dataDirectory)}${sep}`)) {
+  // At the first start the folder is not there yet.
+  const folder = existsSync(dataDirectory) ? realpathSync(dataDirectory) : resolve(dataDirectory);
+  if (resolved.startsWith(`${folder}${sep}`)) {
     throw new TlsError(`Certificate file ${path} lies inside the data folder; keep it elsewhere`, 3);
   }
   return pem;

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeFrame, PEER_PATH } from '../../node/files/peer-frame.ts';
+import { encodeFrame } from '../../node/files/peer-frame.ts';
+import { PEER_PREFIX } from '../../node/http/open-paths.ts';
 import { type PeerCredentials, signPeerRequest } from '../../node/http/peer-auth.ts';
 import { contentOf, download, upload } from './content.ts';
 import { filesContract } from './contract.ts';
@@ -53,7 +54,7 @@ describe('requests of members', () => {
     changes: { credentials?: PeerCredentials; ageMs?: number; path?: string; body?: Buffer } = {},
   ) {
     const frame = encodeFrame({ head }, { isSigned: true });
-    const path = PEER_PATH + operation;
+    const path = PEER_PREFIX + operation;
     const nowMs = Date.now() - (changes.ageMs ?? 0);
     const headers = signPeerRequest(
       { method: 'POST', path, headSha256: frame.headSha256, nowMs },
@@ -71,7 +72,7 @@ describe('requests of members', () => {
   });
 
   test('a stranger, another ring, an old recording and a changed request are refused', async () => {
-    expect(await post(`${PEER_PATH}nudge`, { body: Buffer.from('x') })).toBe(403);
+    expect(await post(`${PEER_PREFIX}nudge`, { body: Buffer.from('x') })).toBe(403);
     expect(await ask('nudge', {}, { credentials: { ...CREDENTIALS, clusterKey: Buffer.alloc(32, 8) } })).toBe(
       401,
     );
@@ -79,7 +80,7 @@ describe('requests of members', () => {
       await ask('nudge', {}, { credentials: { ringId: 'other', clusterKey: Buffer.alloc(32, 8) } }),
     ).toBe(403);
     expect(await ask('nudge', {}, { ageMs: 20 * 60_000 })).toBe(401);
-    expect(await ask('nudge', {}, { path: `${PEER_PATH}digests` })).toBe(401);
+    expect(await ask('nudge', {}, { path: `${PEER_PREFIX}digests` })).toBe(401);
     const other = encodeFrame({ head: { other: 1 } }, { isSigned: false });
     expect(await ask('nudge', {}, { body: Buffer.concat(other.pieces) })).toBe(401);
   });

@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listen } from '../../node/http/listen.ts';
 import { loadTls } from '../../node/http/tls-options.ts';
 import { contentOf } from '../files/content.ts';
+import { Certificates } from './certificates.ts';
 import { exchange } from './raw-http.ts';
 import { form, formHead, startTestServer } from './test-server.ts';
 
@@ -79,36 +77,20 @@ describe('sockets', () => {
 });
 
 describe('C24 TLS', () => {
-  let folder = '';
-  const pem = (name: string) => join(folder, name);
-  const selfSigned = (name: string) => {
-    const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.23.0.1'];
-    const files = ['-keyout', pem(`${name}.key`), '-out', pem(`${name}.crt`)];
-    execFileSync(
-      'openssl',
-      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files],
-      {
-        stdio: 'ignore',
-      },
-    );
-    writeFileSync(
-      pem(`${name}.pem`),
-      readFileSync(pem(`${name}.key`), 'utf8') + readFileSync(pem(`${name}.crt`), 'utf8'),
-    );
-  };
+  const certificates = new Certificates();
+  const pem = (name: string) => certificates.path(name);
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'chordfs-tls-'));
-    mkdirSync(pem('data'));
-    selfSigned('server');
-    selfSigned('client');
+    certificates.makeFolder('data');
+    certificates.make('server');
+    certificates.make('client');
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  afterAll(() => certificates.remove());
 
   const statusOver = (port: number, client?: string) =>
     new Promise<number>((resolve, reject) => {
       const own =
-        client === undefined ? {} : { cert: readFileSync(pem(client)), key: readFileSync(pem(client)) };
-      const options = { host: '127.23.0.1', port, ca: readFileSync(pem('server.crt')), agent: false, ...own };
+        client === undefined ? {} : { cert: certificates.read(client), key: certificates.read(client) };
+      const options = { host: '127.23.0.1', port, ca: certificates.read('server.crt'), agent: false, ...own };
       const request = httpsRequest(options, (response) => {
         response.resume();
         resolve(response.statusCode ?? 0);
@@ -133,6 +115,38 @@ describe('C24 TLS', () => {
     await expect(statusOver(server.at.port)).rejects.toThrow();
     await expect(statusOver(server.at.port, 'server.pem')).rejects.toThrow();
     await server.close();
+  });
+
+  test('plain HTTP on the port is told what to do instead, and only probes are let through', async () => {
+    const tls = loadTls({ serverCertificate: pem('server.pem'), dataDirectory: pem('data') });
+    const server = await startTestServer({}, { tls });
+
+    for (const path of ['/', '/upload', '/_chordfs/status', '/_chordfs/receipt/a', '/_chordfs/healthz/..']) {
+      expect(await server.get(path)).toMatchObject({
+        status: 400,
+        reason: 'Plain HTTP was sent to an HTTPS port',
+      });
+    }
+    expect((await server.get('/_chordfs/healthz')).status).toBe(200);
+    await server.close();
+  });
+
+  test('a connection that never says what it wants does not hold up the end', async () => {
+    const tls = loadTls({ serverCertificate: pem('server.pem'), dataDirectory: pem('data') });
+    const server = await startTestServer({}, { tls });
+    const silent = connect(server.at);
+    await new Promise((resolve) => silent.once('connect', resolve));
+    const half = connect(server.at);
+    half.write(Buffer.from([0x16, 0x03, 0x01]));
+    half.on('error', () => undefined);
+    await new Promise((resolve) => half.once('connect', resolve));
+    const ended = Promise.all(
+      [silent, half].map((socket) => new Promise((done) => socket.once('close', done))),
+    );
+
+    await server.close();
+
+    await ended;
   });
 
   test.each([

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
-import { readServerSettings } from '../../node/http/server-settings.ts';
+import { DEFAULT_SETTINGS, readServerSettings } from '../../node/http/server-settings.ts';
 
 const read = (variables: Record<string, string>) => readServerSettings(variables, '/nonexistent');
 
 test('without settings files are replaced, everybody may, and there is no TLS', () => {
-  expect(read({})).toEqual({
-    options: { onConflict: 'replace', theme: 'auto', basicAuth: undefined, basicAuthUpload: undefined },
+  expect(read({})).toEqual(DEFAULT_SETTINGS);
+  expect(DEFAULT_SETTINGS).toMatchObject({
+    options: { onConflict: 'replace' },
     tls: undefined,
+    hasAccessLog: true,
   });
 });
 
@@ -19,6 +21,8 @@ test.each([
   ['CHORDFS_THEME', 'blue', /CHORDFS_THEME/],
   ['CHORDFS_BASIC_AUTH_UPLOAD', 'secret', /^CHORDFS_BASIC_AUTH_UPLOAD must be user:password$/],
   ['CHORDFS_SERVER_CERTIFICATE', '/no/such/file', /cannot be read/],
+  ['CHORDFS_CLIENT_CERTIFICATE', '/no/such/file', /needs CHORDFS_SERVER_CERTIFICATE/],
+  ['CHORDFS_ACCESS_LOG', 'maybe', /CHORDFS_ACCESS_LOG must be one of on, off/],
 ])('%s=%s is refused by name', (name, value, message) => {
   expect(() => read({ [name]: value })).toThrow(message);
 });
