@@ -67,6 +67,22 @@ function only(type: string): Resource {
 }
 const ofType = (type: string) => Object.entries(resources).filter(([, { Type }]) => Type === type);
 
+/** Everything that must exist before this resource does, however many steps away. */
+function dependenciesOf(logicalId: string, found = new Set<string>()): Set<string> {
+  const { DependsOn = [], Properties } = resources[logicalId] ?? {};
+  const references = [...JSON.stringify(Properties ?? {}).matchAll(REFERENCE)].map(
+    (match) => match[1] ?? match[2],
+  );
+  for (const id of [...[DependsOn].flat(), ...references]) {
+    if (id === undefined || found.has(id) || resources[id] === undefined) continue;
+    found.add(id);
+    dependenciesOf(id, found);
+  }
+  return found;
+}
+/** `Ref`, `Fn::GetAtt` and `Fn::Sub`, as they are written in JSON. */
+const REFERENCE = /"(?:Ref|Fn::GetAtt)":\[?"(\w+)"|\$\{(\w+)/g;
+
 describe('the group', () => {
   test('has a fixed name, inline hooks, and a numbered launch template version', () => {
     const { Properties: group } = only('AWS::AutoScaling::AutoScalingGroup');
@@ -74,25 +90,30 @@ describe('the group', () => {
     expect(group['AutoScalingGroupName']).toBe('chordfs-dev');
     expect(group['LifecycleHookSpecificationList']).toMatchObject([
       { LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', DefaultResult: 'ABANDON' },
-      { LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING', DefaultResult: 'CONTINUE' },
+      {
+        LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+        DefaultResult: { 'Fn::If': ['RetainsUndrained', 'ABANDON', 'CONTINUE'] },
+      },
     ]);
     expect(JSON.stringify(group['LaunchTemplate'])).toContain('LatestVersionNumber');
     expect(group['DefaultInstanceWarmup']).toBe(0);
     expect(ofType('AWS::AutoScaling::LifecycleHook')).toEqual([]);
   });
 
-  test('waits for every rule, permission and function, and for the table and the route', () => {
-    const { DependsOn = [] } = only('AWS::AutoScaling::AutoScalingGroup');
+  test('waits for every rule, permission and function, and for table, alarm, log groups and network', () => {
     const needed = [
       ...ofType('AWS::Events::Rule'),
       ...ofType('AWS::Lambda::Permission'),
       ...ofType('AWS::Lambda::EventInvokeConfig'),
       ...ofType('AWS::DynamoDB::Table'),
       ...ofType('AWS::EC2::Route'),
-      ...ofType('AWS::EC2::SecurityGroupIngress'),
+      ...ofType('AWS::EC2::SubnetRouteTableAssociation'),
+      ...ofType('AWS::EC2::VPCEndpoint'),
+      ...ofType('AWS::Logs::LogGroup'),
     ].map(([id]) => id);
 
-    expect([...DependsOn].sort()).toEqual(expect.arrayContaining(needed.sort()));
+    const waitedFor = dependenciesOf('NodeGroup');
+    expect([...needed, 'PeerIngress', 'DiskAlarm'].filter((id) => !waitedFor.has(id))).toEqual([]);
   });
 
   test('is named in the rules by a plain string, so that nothing but the group itself depends on it', () => {
@@ -110,8 +131,12 @@ describe('permissions', () => {
     'autoscaling:DescribeAutoScalingInstances',
     'ec2:DescribeInstances',
     'ec2:DescribeTags',
-    'ec2:DescribeVolumes',
     'cloudwatch:PutMetricData',
+    'ssm:UpdateInstanceInformation',
+    'ssmmessages:CreateControlChannel',
+    'ssmmessages:CreateDataChannel',
+    'ssmmessages:OpenControlChannel',
+    'ssmmessages:OpenDataChannel',
   ]);
   const statements = () =>
     ofType('AWS::IAM::Role').flatMap(([id, { Properties }]) => {
@@ -193,7 +218,7 @@ describe('user data', () => {
     const { write_files: files } = parse(userData()) as { write_files: { path: string; content: string }[] };
     const agent = files.find(({ path }) => path.endsWith('amazon-cloudwatch-agent.json'));
     const { metrics } = JSON.parse(agent?.content ?? '{}') as { metrics: Record<string, unknown> };
-    const { Properties: alarm } = only('AWS::CloudWatch::Alarm');
+    const alarm = resources['DiskAlarm']?.Properties ?? {};
 
     expect(metrics['aggregation_dimensions']).toEqual([['AutoScalingGroupName']]);
     expect(metrics['metrics_collected']).toMatchObject({
