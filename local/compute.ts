@@ -1,4 +1,5 @@
 /** The contract of the emulated compute services: what `createCompute` takes, and what it gives. */
+import type { ComputeFaults } from './compute-faults.ts';
 import type { Credentials } from './imds/credentials.ts';
 import type { CloudClock, Emit, Service } from './service.ts';
 
@@ -73,24 +74,6 @@ export interface InstanceView {
   /** Folder of the instance: `data/`, `node.log`. */
   readonly directory: string;
   readonly pid: number | undefined;
-}
-
-/** Things that go wrong on real machines, on request. Unknown instance ids throw. */
-export interface ComputeFaults {
-  /** SIGSTOP: the machine hangs, its sockets stay open. */
-  freeze(instanceId: string): void;
-  thaw(instanceId: string): void;
-  /** SIGKILL: the machine is gone. */
-  crash(instanceId: string): void;
-  /** The instance's metadata service stops answering (or answers again). */
-  silenceMetadata(instanceId: string, silent: boolean): void;
-  /** Two (scaled) minutes' notice, then EC2 takes the machine. */
-  interruptSpot(instanceId: string): void;
-  recommendRebalance(instanceId: string): void;
-  /** `*:Wait` is visible this long before `CompleteLifecycleAction` accepts it, in cloud ms; 0 turns it off. */
-  delayLifecycleCompletion(cloudMs: number): void;
-  /** The next `count` launches fail with this status message (capacity, quota, AMI). */
-  failLaunches(count: number, statusMessage: string): void;
 }
 
 /** Auto Scaling, EC2, STS, instance metadata and the instances themselves. */

@@ -3,16 +3,12 @@ import { AutoScaling } from './auto-scaling/auto-scaling.ts';
 import { parseGroupInput, parseHook } from './auto-scaling/configuration.ts';
 import { userRequestCause } from './auto-scaling/describe.ts';
 import { type GroupState, targetLifecycleState } from './auto-scaling/group-state.ts';
+import { hookOperations } from './auto-scaling/hook-operations.ts';
 import { ec2Machines, templateReference } from './auto-scaling/machines.ts';
 import { autoScalingService } from './auto-scaling/operations.ts';
-import type {
-  Compute,
-  ComputeFaults,
-  ComputeOptions,
-  ComputeState,
-  InstanceView,
-  ResourceProperties,
-} from './compute.ts';
+import type { Compute, ComputeOptions, ComputeState, InstanceView, ResourceProperties } from './compute.ts';
+import type { ComputeFaults } from './compute-faults.ts';
+import { giveUp } from './ec2/boot-script.ts';
 import { Ec2, type Ec2State } from './ec2/ec2.ts';
 import { isTerminated, type Machine } from './ec2/machine.ts';
 import { MachineRoom } from './ec2/machine-room.ts';
@@ -21,6 +17,9 @@ import { AddressPool, checkAddresses } from './instances/addresses.ts';
 import { Bundles } from './instances/bundles.ts';
 import type { Service } from './service.ts';
 import { createSts } from './sts/sts.ts';
+
+/** The boot script calls with the instance's own role; nothing here asks for it. */
+const NOBODY = { accessKeyId: '', roleArn: undefined };
 
 /**
  * Puts the compute side together: groups ask EC2 for machines, machines are processes, and what becomes of them goes
@@ -38,11 +37,8 @@ class LocalCompute implements Compute {
   constructor(options: ComputeOptions) {
     const { clock, emit, region, availabilityZone, log = () => undefined } = options;
     const state = options.state as SavedState | undefined;
-    this.addresses = new AddressPool({
-      firstHost: options.firstHost ?? 10,
-      privatePrefix: options.privatePrefix ?? '127.10.0',
-      publicPrefix: options.publicPrefix ?? '127.0.0',
-    });
+    const { firstHost = 10, privatePrefix = '127.10.0', publicPrefix = '127.0.0' } = options;
+    this.addresses = new AddressPool({ firstHost, privatePrefix, publicPrefix });
     this.room = new MachineRoom({
       ...options,
       log,
@@ -61,6 +57,18 @@ class LocalCompute implements Compute {
         log,
         room: this.room,
         addresses: this.addresses,
+        endpointUrl: options.endpointUrl,
+        publicPrefix,
+        gaveUp: (machine, outcome) =>
+          giveUp(
+            {
+              emit,
+              completeLifecycleAction: (input) =>
+                void hookOperations(this.autoScaling)['CompleteLifecycleAction']?.(input as never, NOBODY),
+            },
+            machine,
+            outcome,
+          ),
         changed: (machine) => this.machineChanged(machine),
       },
       state?.ec2,

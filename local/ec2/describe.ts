@@ -11,17 +11,22 @@ const stateOf = ({ state }: Machine) => ({ Code: STATE_CODES[state], Name: state
 /** AWS's DNS names of addresses: `ip-10-0-0-1.ec2.internal`. */
 const dashed = (address: string): string => address.replaceAll('.', '-');
 
-/** One entry of `Reservations[].Instances`. */
-export function instanceView(machine: Machine) {
+const publicAddresses = (publicIp: string) => ({
+  PublicIpAddress: publicIp,
+  PublicDnsName: `ec2-${dashed(publicIp)}.compute-1.amazonaws.com`,
+});
+
+/** One entry of `Reservations[].Instances`; a public address that was given shows a while after the rest. */
+export function instanceView(machine: Machine, isPublicIpKnown = true) {
   const { data, state } = machine;
   const isGone = state === 'terminated';
+  const hasPublicIp = isPublicIpKnown && machine.publicIp !== '';
   const addresses = isGone
     ? {}
     : {
         PrivateIpAddress: machine.privateIp,
-        PublicIpAddress: machine.publicIp,
         PrivateDnsName: `ip-${dashed(machine.privateIp)}.ec2.internal`,
-        PublicDnsName: `ec2-${dashed(machine.publicIp)}.compute-1.amazonaws.com`,
+        ...(hasPublicIp ? publicAddresses(machine.publicIp) : {}),
         SubnetId: machine.subnetId,
       };
   return {
@@ -55,12 +60,12 @@ export function instanceView(machine: Machine) {
   };
 }
 
-export function reservationView(machine: Machine) {
+export function reservationView(machine: Machine, isPublicIpKnown = true) {
   return {
     ReservationId: machine.reservationId,
     OwnerId: ACCOUNT_ID,
     Groups: [],
-    Instances: [instanceView(machine)],
+    Instances: [instanceView(machine, isPublicIpKnown)],
   };
 }
 

@@ -1,9 +1,11 @@
-import type { ComputeFaults } from '../compute.ts';
+import type { ComputeFaults } from '../compute-faults.ts';
 import type { AddressPool } from '../instances/addresses.ts';
 import { ACCOUNT_ID, type CloudClock, type Emit } from '../service.ts';
+import type { BootOutcome } from './boot-script.ts';
 import { type LaunchTemplate, LaunchTemplates, resourceId } from './launch-templates.ts';
 import { isTerminated, type Machine, type MachineState } from './machine.ts';
 import type { MachineRoom } from './machine-room.ts';
+import { NetworkFaults } from './network-faults.ts';
 
 /** EC2 refuses to start an instance: capacity, quota, image, or a knob that says so. */
 export class InsufficientCapacity extends Error {
@@ -28,7 +30,11 @@ export interface Ec2Options {
   readonly region: string;
   readonly room: MachineRoom;
   readonly addresses: AddressPool;
+  readonly endpointUrl: () => string;
+  readonly publicPrefix: string;
   readonly log: (line: string) => void;
+  /** A machine is up, and its boot script has given it up. */
+  readonly gaveUp: (machine: Machine, outcome: Extract<BootOutcome, { kind: 'gaveUp' }>) => void;
   /** After every change of a machine's state. */
   readonly changed: (machine: Machine) => void;
 }
@@ -38,20 +44,56 @@ const MAX_TERMINATED = 50;
 /** Spot's notice. */
 const SPOT_NOTICE_MS = 120_000;
 
+type NetworkKnobs = Pick<
+  ComputeFaults,
+  'partition' | 'cutFromCloud' | 'heal' | 'skewClock' | 'enforceSecurityGroup'
+>;
+
+function networkKnobs(network: NetworkFaults, known: (instanceId: string) => unknown): NetworkKnobs {
+  return {
+    partition(instanceIds) {
+      for (const instanceId of instanceIds) known(instanceId);
+      network.partition(instanceIds);
+    },
+    cutFromCloud(instanceId) {
+      known(instanceId);
+      network.cutFromCloud(instanceId);
+    },
+    heal: (instanceIds) => network.heal(instanceIds),
+    skewClock(instanceId, ms) {
+      known(instanceId);
+      network.skewClock(instanceId, ms);
+    },
+    enforceSecurityGroup: (isEnforced) => network.enforceSecurityGroup(isEnforced),
+  };
+}
+
 /** The instances of the account: which there are, in which state. Their insides are the machine room's. */
 export class Ec2 {
   readonly launchTemplates: LaunchTemplates;
+  readonly faults: Omit<ComputeFaults, 'delayLifecycleCompletion'>;
   private readonly options: Ec2Options;
   private readonly machines = new Map<string, Machine>();
-  private readonly starting = new Map<string, Promise<void>>();
+  private readonly starting = new Map<string, Promise<BootOutcome>>();
   private readonly work = new Set<Promise<void>>();
+  private readonly network: NetworkFaults;
   private failingLaunches = { count: 0, message: '' };
+  private failingBoots: { count: number; how: 'hang' | 'damagedBundle' } = { count: 0, how: 'hang' };
+  private withheldPublicIps = 0;
+  private describeLag = { instanceMs: 0, publicIpMs: 0 };
   private isStopped = false;
 
   constructor(options: Ec2Options, state: Ec2State | undefined) {
     this.options = options;
     this.launchTemplates = new LaunchTemplates(state?.launchTemplates ?? [], () => options.clock.now());
     for (const machine of state?.machines ?? []) this.machines.set(machine.instanceId, { ...machine });
+    this.network = new NetworkFaults({
+      hosts: () => this.list().filter((machine) => !isTerminated(machine)),
+      endpointUrl: options.endpointUrl,
+      publicPrefix: options.publicPrefix,
+      tell: (instanceId, weather) => options.room.setWeather(instanceId, weather),
+    });
+    this.faults = { ...this.machineFaults(), ...networkKnobs(this.network, (id) => this.known(id)) };
   }
 
   list(): readonly Machine[] {
@@ -60,6 +102,16 @@ export class Ec2 {
 
   find(instanceId: string): Machine | undefined {
     return this.machines.get(instanceId);
+  }
+
+  /** Whether DescribeInstances tells of the machine yet: it is eventually consistent, on request. */
+  isKnown(machine: Machine): boolean {
+    return this.ageCloudMs(machine) >= this.describeLag.instanceMs;
+  }
+
+  /** The same for its public address. */
+  isPublicIpKnown(machine: Machine): boolean {
+    return this.ageCloudMs(machine) >= this.describeLag.publicIpMs;
   }
 
   /** Registers a machine and boots it in the background. @throws InsufficientCapacity */
@@ -87,6 +139,7 @@ export class Ec2 {
       reservationId: resourceId('r'),
       number,
       ...this.options.addresses.addressesOf(number),
+      ...(this.withheldPublicIps-- > 0 ? { publicIp: '' } : {}),
       availabilityZone: request.availabilityZone,
       subnetId: request.subnetId,
       launchedMs: this.options.clock.now(),
@@ -124,31 +177,13 @@ export class Ec2 {
     // Awaited one by one so that the first failure ends it: a volume must not be discarded over a taken port.
     for (const machine of this.list().filter((candidate) => !isTerminated(candidate))) {
       machine.state = 'pending';
-      const start = this.options.room.boot(machine, (how) => this.ended(machine, how));
-      this.starting.set(machine.instanceId, start);
-      await start.finally(() => this.starting.delete(machine.instanceId));
+      const start = this.start(machine, 'normally');
+      const outcome = await start.finally(() => this.starting.delete(machine.instanceId));
       if (this.isStopped) return;
+      if (outcome.kind === 'gaveUp') throw new Error(`${machine.instanceId} does not boot: ${outcome.step}`);
       this.move(machine, 'running');
     }
   }
-
-  readonly faults: Pick<
-    ComputeFaults,
-    'freeze' | 'thaw' | 'crash' | 'silenceMetadata' | 'interruptSpot' | 'recommendRebalance' | 'failLaunches'
-  > = {
-    freeze: (instanceId) => this.options.room.signal(instanceId, 'SIGSTOP'),
-    thaw: (instanceId) => this.options.room.signal(instanceId, 'SIGCONT'),
-    crash: (instanceId) => this.options.room.signal(instanceId, 'SIGKILL'),
-    silenceMetadata: (instanceId, silent) => this.options.room.silence(instanceId, silent),
-    interruptSpot: (instanceId) => this.interruptSpot(this.known(instanceId)),
-    recommendRebalance: (instanceId) => {
-      this.known(instanceId).rebalanceNoticeMs = this.options.clock.now();
-      this.emit('EC2 Instance Rebalance Recommendation', instanceId, {});
-    },
-    failLaunches: (count, message) => {
-      this.failingLaunches = { count, message };
-    },
-  };
 
   exportState(): Ec2State {
     return structuredClone({ machines: this.list(), launchTemplates: this.launchTemplates.list() });
@@ -160,6 +195,38 @@ export class Ec2 {
     await Promise.allSettled(this.starting.values());
     await Promise.all(this.list().map(({ instanceId }) => this.options.room.shutDown(instanceId)));
     await Promise.all(this.work);
+  }
+
+  private machineFaults(): Omit<ComputeFaults, 'delayLifecycleCompletion' | keyof NetworkKnobs> {
+    const { room } = this.options;
+    return {
+      freeze: (instanceId) => room.signal(instanceId, 'SIGSTOP'),
+      thaw: (instanceId) => room.signal(instanceId, 'SIGCONT'),
+      crash: (instanceId) => room.signal(instanceId, 'SIGKILL'),
+      silenceMetadata: (instanceId, silent) => room.silence(instanceId, silent),
+      interruptSpot: (instanceId) => this.interruptSpot(this.known(instanceId)),
+      recommendRebalance: (instanceId) => {
+        this.known(instanceId).rebalanceNoticeMs = this.options.clock.now();
+        this.emit('EC2 Instance Rebalance Recommendation', instanceId, {});
+      },
+      failLaunches: (count, message) => {
+        this.failingLaunches = { count, message };
+      },
+      failBoots: (count, how) => {
+        this.failingBoots = { count, how };
+      },
+      withholdPublicIp: (count) => {
+        this.withheldPublicIps = count;
+      },
+      delayDescribe: (lag) => {
+        this.describeLag = { ...lag };
+      },
+    };
+  }
+
+  private ageCloudMs({ launchedMs }: Machine): number {
+    const { clock } = this.options;
+    return (clock.now() - launchedMs) * clock.timeScale;
   }
 
   private known(instanceId: string): Machine {
@@ -177,17 +244,31 @@ export class Ec2 {
     // Callers learn of a machine before its first event does, as with RunInstances.
     await Promise.resolve();
     this.move(machine, 'pending');
-    const start = this.options.room.boot(machine, (how) => this.ended(machine, how));
-    this.starting.set(machine.instanceId, start);
+    const how = this.failingBoots.count > 0 ? this.failingBoots.how : 'normally';
+    this.failingBoots.count--;
     try {
-      await start;
-      if (machine.state === 'pending' && !this.isStopped) this.move(machine, 'running');
+      const outcome = await this.start(machine, how);
+      if (machine.state !== 'pending' || this.isStopped) return;
+      this.move(machine, 'running');
+      if (outcome.kind === 'gaveUp') {
+        this.options.log(`instance ${machine.instanceId} was given up by its boot script: ${outcome.step}`);
+        this.options.gaveUp(machine, outcome);
+      }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.ended(machine, `it did not start: ${reason}`);
     } finally {
       this.starting.delete(machine.instanceId);
     }
+  }
+
+  private start(machine: Machine, how: 'normally' | 'hang' | 'damagedBundle'): Promise<BootOutcome> {
+    const weather = this.network.weatherOf(machine.instanceId);
+    const start = this.options.room.boot(machine, { how, weather, ended: (end) => this.ended(machine, end) });
+    this.starting.set(machine.instanceId, start);
+    // Those that were there before are told of the newcomer, in case they must not reach it.
+    this.network.tellAll();
+    return start;
   }
 
   /** The process of a machine is the machine: when it ends unasked, EC2 has lost the host. */

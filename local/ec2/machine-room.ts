@@ -10,8 +10,10 @@ import type { Bundles } from '../instances/bundles.ts';
 import { allocatedBytes, diskMetric } from '../instances/disk-metric.ts';
 import { SupervisedProcess } from '../instances/supervised-process.ts';
 import { parseUserData, type UserData } from '../instances/user-data.ts';
+import type { Weather } from '../instances/weather.ts';
 import { ACCOUNT_ID } from '../service.ts';
-import { type Machine, volumeSizeBytes } from './machine.ts';
+import type { BootOutcome } from './boot-script.ts';
+import { addressesOf, type Machine, volumeSizeBytes } from './machine.ts';
 
 /** Where the template mounts the data volume; here a folder of the instance's own. */
 const MOUNT_POINT = '/var/lib/chordfs';
@@ -31,9 +33,17 @@ export interface MachineRoomOptions
   readonly targetLifecycleState: (instanceId: string) => string | undefined;
 }
 
+export interface BootOptions {
+  /** Otherwise than `normally` by a fault knob. */
+  readonly how: 'normally' | 'hang' | 'damagedBundle';
+  readonly weather: Weather;
+  readonly ended: (how: string) => void;
+}
+
 /** The running side of one machine: its process, its metadata service and its agent. */
 interface Running {
-  readonly process: SupervisedProcess;
+  /** Undefined on a machine whose boot script did not get to start the node. */
+  readonly process: SupervisedProcess | undefined;
   readonly metadata: MetadataServer;
   readonly agent: { stop(): void };
   isFrozen: boolean;
@@ -53,30 +63,36 @@ export class MachineRoom {
   }
 
   pidOf(instanceId: string): number | undefined {
-    return this.running.get(instanceId)?.process.pid;
+    return this.running.get(instanceId)?.process?.pid;
   }
 
   /**
    * Starts the node process with its metadata service and agent. `ended` is called once if the process ends later,
-   * wanted or not.
+   * wanted or not. A machine whose boot script does not get to the node runs without one.
    * @throws Error that says what to do, when an address, the bundle or the user data is not as needed.
    */
-  async boot(machine: Machine, ended: (how: string) => void): Promise<void> {
-    const { bundles, bundle } = this.options;
+  async boot(machine: Machine, { how, weather, ended }: BootOptions): Promise<BootOutcome> {
     const directory = this.directoryOf(machine.instanceId);
     const text = Buffer.from(machine.data.UserData ?? '', 'base64').toString('utf8');
     const userData = parseUserData(text);
     await checkAddresses(machine);
     await mkdir(join(directory, 'data'), { recursive: true });
     await writeFile(join(directory, 'user-data'), text);
-    const bundleDirectory = await bundles.unpack(await bundle(userData.bundleSha256));
     const metadata = new MetadataServer(this.facts(machine));
     await metadata.listen(machine.privateIp, METADATA_PORT);
+    const bundleDirectory = how === 'normally' ? await this.unpack(userData) : new Error('verify the bundle');
+    if (bundleDirectory instanceof Error) {
+      const agent = { stop: () => undefined };
+      this.running.set(machine.instanceId, { process: undefined, metadata, agent, isFrozen: false });
+      const { environment } = userData;
+      return how === 'hang' ? { kind: 'up' } : { kind: 'gaveUp', step: bundleDirectory.message, environment };
+    }
     try {
       const process = await SupervisedProcess.start({
         bundleDirectory,
         directory,
         environment: this.environment(machine, userData),
+        weather,
         restarting: (code) =>
           this.options.log(
             `instance ${machine.instanceId}: its process exited with ${code}, starting it again`,
@@ -89,6 +105,7 @@ export class MachineRoom {
       if (process.isOver) throw new Error('its process ended at once');
       const agent = this.startAgent(machine, userData);
       this.running.set(machine.instanceId, { process, metadata, agent, isFrozen: false });
+      return { kind: 'up' };
     } catch (error) {
       await metadata.close();
       throw error;
@@ -97,7 +114,10 @@ export class MachineRoom {
 
   /** Resolves when the process is gone. Safe to repeat, and for machines that never booted. */
   async shutDown(instanceId: string): Promise<void> {
-    await this.running.get(instanceId)?.process.stop();
+    const running = this.running.get(instanceId);
+    if (running === undefined) return;
+    if (running.process === undefined) this.leave(instanceId);
+    else await running.process.stop();
   }
 
   /** The volume goes with the machine (`DeleteOnTermination`); its log stays for whoever asks why. */
@@ -109,13 +129,28 @@ export class MachineRoom {
     const running = this.running.get(instanceId);
     if (running === undefined) throw new Error(`instance ${instanceId} is not running`);
     running.isFrozen = signal === 'SIGSTOP';
-    running.process.signal(signal);
+    running.process?.signal(signal);
+  }
+
+  /** For machines that run; the others are told at boot. */
+  setWeather(instanceId: string, weather: Weather): void {
+    this.running.get(instanceId)?.process?.setWeather(weather);
   }
 
   silence(instanceId: string, isSilent: boolean): void {
     const running = this.running.get(instanceId);
     if (running === undefined) throw new Error(`instance ${instanceId} is not running`);
     running.metadata.isSilent = isSilent;
+  }
+
+  /** The unpacked bundle, or why the boot script cannot have it. */
+  private async unpack({ bundleSha256 }: UserData): Promise<string | Error> {
+    const { bundles, bundle } = this.options;
+    try {
+      return await bundles.unpack(await bundle(bundleSha256));
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   private leave(instanceId: string): void {
@@ -135,7 +170,7 @@ export class MachineRoom {
     ]);
     return {
       ...Object.fromEntries(fromUserData),
-      [NODE_ENVIRONMENT.listen]: `${machine.privateIp},${machine.publicIp}`,
+      [NODE_ENVIRONMENT.listen]: addressesOf(machine).join(','),
       [NODE_ENVIRONMENT.capacityBytes]: String(this.volumeSize(machine)),
       AWS_ENDPOINT_URL: endpointUrl(),
       AWS_REGION: region,
@@ -154,7 +189,7 @@ export class MachineRoom {
     return {
       instanceId: machine.instanceId,
       privateIp: machine.privateIp,
-      publicIp: machine.publicIp,
+      publicIp: machine.publicIp === '' ? undefined : machine.publicIp,
       region: this.options.region,
       availabilityZone: machine.availabilityZone,
       instanceType: InstanceType,

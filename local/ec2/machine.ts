@@ -18,6 +18,7 @@ export interface Machine {
   /** Gives the addresses; used again only after this one is terminated. */
   readonly number: number;
   readonly privateIp: string;
+  /** '' for a machine that was given none. */
   readonly publicIp: string;
   readonly availabilityZone: string;
   readonly subnetId: string;
@@ -31,6 +32,11 @@ export interface Machine {
   terminatedMs: number | undefined;
   spotTerminationMs: number | undefined;
   rebalanceNoticeMs: number | undefined;
+}
+
+/** Where its node listens. */
+export function addressesOf({ privateIp, publicIp }: Machine): readonly string[] {
+  return publicIp === '' ? [privateIp] : [privateIp, publicIp];
 }
 
 export function isTerminated({ state }: Machine): boolean {

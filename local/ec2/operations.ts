@@ -31,7 +31,10 @@ function machinesNamed(ec2: Ec2, instanceIds: readonly string[]): readonly Machi
   if (malformed !== undefined) {
     throw new AwsError('InvalidInstanceID.Malformed', `Invalid id: "${malformed}"`);
   }
-  const unknown = instanceIds.filter((id) => ec2.find(id) === undefined);
+  const unknown = instanceIds.filter((id) => {
+    const machine = ec2.find(id);
+    return machine === undefined || !ec2.isKnown(machine);
+  });
   if (unknown.length > 0) {
     const message =
       unknown.length === 1
@@ -45,12 +48,16 @@ function machinesNamed(ec2: Ec2, instanceIds: readonly string[]): readonly Machi
 function selected(ec2: Ec2, { InstanceIds, Filters }: DescribeInput): readonly Machine[] {
   const named =
     InstanceIds === undefined || InstanceIds.length === 0 ? ec2.list() : machinesNamed(ec2, InstanceIds);
-  return named.filter((machine) => passes(Filters, machineFilterValues(machine)));
+  const known = named.filter((machine) => ec2.isKnown(machine));
+  return known.filter((machine) => passes(Filters, machineFilterValues(machine)));
 }
 
 function describeInstances(ec2: Ec2, input: DescribeInput) {
   const { items, nextToken } = page(selected(ec2, input), input);
-  return { Reservations: items.map(reservationView), NextToken: nextToken };
+  return {
+    Reservations: items.map((machine) => reservationView(machine, ec2.isPublicIpKnown(machine))),
+    NextToken: nextToken,
+  };
 }
 
 function describeInstanceStatus(ec2: Ec2, input: DescribeInput & { IncludeAllInstances?: boolean }) {

@@ -4,7 +4,8 @@ import type { TemporaryCredentials } from './credentials.ts';
 export interface InstanceFacts {
   readonly instanceId: string;
   readonly privateIp: string;
-  readonly publicIp: string;
+  /** Undefined for a machine without one. */
+  readonly publicIp: string | undefined;
   readonly region: string;
   readonly availabilityZone: string;
   readonly instanceType: string;

@@ -7,6 +7,7 @@ export const METADATA_PORT = 1338;
 /** The two addresses of one instance. */
 export interface InstanceAddresses {
   readonly privateIp: string;
+  /** '' for an instance that has none. */
   readonly publicIp: string;
 }
 
@@ -56,7 +57,7 @@ export async function checkAddresses(
 ): Promise<void> {
   for (const port of [CHORD_PORT, HTTP_PORT]) {
     await checkPort(privateIp, port, platform);
-    await checkPort(publicIp, port, platform);
+    if (publicIp !== '') await checkPort(publicIp, port, platform);
   }
   await checkPort(privateIp, METADATA_PORT, platform);
 }

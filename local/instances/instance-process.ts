@@ -2,10 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { CALM, type Weather } from './weather.ts';
 
 /** How long a node has between SIGTERM and SIGKILL, real ms: ends the whole cloud well within its ten seconds. */
 const STOP_DEADLINE_MS = 5_000;
 const LIFELINE_URL = new URL('./lifeline.mjs', import.meta.url).href;
+const LIFELINE_FD = 3;
+/** Taken out of the environment again before the product's code runs. */
+const WEATHER_VARIABLE = 'CHORDFS_LOCAL_WEATHER';
 
 /** As Node tells it: exactly one of the two is not null. */
 export interface ProcessEnd {
@@ -20,6 +25,8 @@ export interface ProcessOptions {
   readonly directory: string;
   /** Everything the process sees, besides PATH, HOME and the time zone. */
   readonly environment: Readonly<Record<string, string>>;
+  /** In force from the first moment; default: calm. */
+  readonly weather?: Weather;
   /** Called once, when the process has ended for whatever reason. */
   readonly exited: (how: ProcessEnd) => void;
 }
@@ -30,9 +37,14 @@ export class InstanceProcess {
   private readonly ended: Promise<unknown>;
   private hasEnded = false;
   private guardian: ChildProcess | undefined;
+  private readonly lifeline: Writable | undefined;
 
   private constructor(child: ChildProcess, exited: (how: ProcessEnd) => void) {
     this.child = child;
+    const lifeline = child.stdio[LIFELINE_FD];
+    this.lifeline = lifeline instanceof Writable ? lifeline : undefined;
+    // A process that has just ended takes no more news.
+    this.lifeline?.on('error', () => undefined);
     this.ended = once(child, 'exit').catch(() => undefined);
     child.once('exit', (code, signal) => {
       this.hasEnded = true;
@@ -55,6 +67,7 @@ export class InstanceProcess {
             HOME: options.directory,
             TZ: 'UTC',
             ...options.environment,
+            [WEATHER_VARIABLE]: JSON.stringify(options.weather ?? CALM),
           },
           // The last one is the lifeline: its far end closes when this process is gone, see lifeline.mjs.
           stdio: ['ignore', log.fd, log.fd, 'pipe'],
@@ -70,6 +83,10 @@ export class InstanceProcess {
 
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  setWeather(weather: Weather): void {
+    if (!this.hasEnded) this.lifeline?.write(`${JSON.stringify(weather)}\n`);
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {

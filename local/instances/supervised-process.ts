@@ -1,9 +1,12 @@
 import { InstanceProcess, type ProcessEnd, type ProcessOptions } from './instance-process.ts';
+import { CALM, type Weather } from './weather.ts';
 
 /** As in the template's unit file: a process that exits is started again after this, real ms. */
 const RESTART_MS = 1_000;
 /** Starts after which the machine is given up: the unit's StartLimitBurst. */
 const MAX_STARTS = 20;
+/** The unit's RestartPreventExitStatus: the node says that no further start can help. */
+const GIVEN_UP_EXIT_CODE = 78;
 
 export interface SupervisionOptions extends Omit<ProcessOptions, 'exited'> {
   /** The process exited by itself and will be started again. */
@@ -23,9 +26,11 @@ export class SupervisedProcess {
   private starts = 0;
   private hasEnded = false;
   private isStopping = false;
+  private weather: Weather;
 
   private constructor(options: SupervisionOptions) {
     this.options = options;
+    this.weather = options.weather ?? CALM;
   }
 
   /** @throws Error when the process cannot be started at all. */
@@ -49,6 +54,12 @@ export class SupervisedProcess {
     if (signal === 'SIGKILL' && this.process === undefined) this.end('signal SIGKILL');
   }
 
+  /** Holds for later starts as well. */
+  setWeather(weather: Weather): void {
+    this.weather = weather;
+    this.process?.setWeather(weather);
+  }
+
   /** Ends it for good. Resolves when the process is gone. Safe to repeat. */
   async stop(): Promise<void> {
     this.isStopping = true;
@@ -61,6 +72,7 @@ export class SupervisedProcess {
     let hasExited = false;
     const started = await InstanceProcess.start({
       ...this.options,
+      weather: this.weather,
       exited: (end) => {
         hasExited = true;
         this.exited(end);
@@ -68,13 +80,15 @@ export class SupervisedProcess {
     });
     if (hasExited) return;
     this.process = started;
+    started.setWeather(this.weather);
     // Somebody may have asked to stop while the process was on its way up.
     if (this.isStopping) await started.stop();
   }
 
   private exited({ code, signal }: ProcessEnd): void {
     this.process = undefined;
-    if (signal !== null || this.isStopping || this.starts >= MAX_STARTS) {
+    const isFinal = signal !== null || code === GIVEN_UP_EXIT_CODE;
+    if (isFinal || this.isStopping || this.starts >= MAX_STARTS) {
       this.end(signal === null ? `exit code ${code}` : `signal ${signal}`);
       return;
     }
