@@ -35,23 +35,28 @@ export function createPeerClient({ isTls = false, ...options }: PeerClientOption
     localAddress: options.localAddress,
     scheduling: 'lifo',
   } as const;
-  const plain: Way = { agent: new Agent(limits), request };
+  const plain: Way = { agent: new Agent(limits), fresh: new Agent(onceOnly(limits)), request };
   const secure = isTls ? memberTls(limits, options.credentials) : undefined;
   return {
     close: () => {
-      plain.agent.destroy();
-      secure?.agent.destroy();
+      for (const way of [plain, secure]) {
+        way?.agent.destroy();
+        way?.fresh.destroy();
+      }
     },
     call: async (member, operation, message, callOptions) => {
       const frame = encodeFrame(message, { isSigned: true });
       const exchange = { member, path: PEER_PREFIX + operation, frame, credentials: options.credentials() };
       let way = secure ?? plain;
+      let isFresh = false;
       // At most one step down and one fresh connection: each answer below ends the loop or changes what is tried.
       for (let attempt = 0; ; attempt++) {
-        const answer = await send(exchange, { ...callOptions, way }).catch(asSecondChance);
+        const answer = await send(exchange, { ...callOptions, way, isFresh }).catch(asSecondChance);
         if (!(answer instanceof SecondChance)) return answer;
         if (attempt === MAX_SECOND_CHANCES) throw unreachable(member, answer);
         if (answer.why === 'speaks no TLS') way = plain;
+        // All other kept connections may be as dead: the peer was killed.
+        else isFresh = true;
       }
     },
   };
@@ -60,23 +65,34 @@ export function createPeerClient({ isTls = false, ...options }: PeerClientOption
 /** How a request travels. */
 interface Way {
   readonly agent: Agent;
+  /** Connections for one exchange each. */
+  readonly fresh: Agent;
   readonly request: typeof request;
 }
 
-function memberTls(limits: ConstructorParameters<typeof Agent>[0], credentials: () => PeerCredentials): Way {
-  const agent = new TlsAgent({
-    ...limits,
+type AgentLimits = ConstructorParameters<typeof Agent>[0];
+
+function onceOnly(limits: AgentLimits): AgentLimits {
+  return { ...limits, keepAlive: false };
+}
+
+function memberTls(limits: AgentLimits, credentials: () => PeerCredentials): Way {
+  const secured = {
     ciphers: MEMBER_CIPHER,
     // Pre-shared keys of TLS 1.3 are another thing, made for resuming sessions.
-    maxVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.2' as const,
     // Whoever has the key is a member: no certificate is shown that could name a host.
     checkServerIdentity: () => undefined,
     pskCallback: () => {
       const { identity, key } = memberKeyOf(credentials());
       return { identity, psk: key };
     },
-  });
-  return { agent, request: requestTls };
+  };
+  return {
+    agent: new TlsAgent({ ...limits, ...secured }),
+    fresh: new TlsAgent({ ...onceOnly(limits), ...secured }),
+    request: requestTls,
+  };
 }
 
 interface Exchange {
@@ -107,7 +123,7 @@ function asSecondChance(error: unknown): SecondChance {
 
 function send(
   { member, path, frame, credentials }: Exchange,
-  { signal, timeoutMs, way }: PeerCallOptions & { readonly way: Way },
+  { signal, timeoutMs, way, isFresh }: PeerCallOptions & { readonly way: Way; readonly isFresh: boolean },
 ): Promise<PeerMessage> {
   return new Promise((resolve, reject) => {
     const signed = signPeerRequest(
@@ -115,7 +131,7 @@ function send(
       credentials,
     );
     const outgoing = way.request({
-      agent: way.agent,
+      agent: isFresh ? way.fresh : way.agent,
       host: member.privateIp,
       port: member.httpPort,
       method: 'POST',
