@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
+import { contentAddress } from '../store/content-address.ts';
 
 /** Whether these are the bytes that were written: checked on every hop, so damage is never passed on. */
-export function matchesChecksum(
+export async function matchesChecksum(
   bytes: Uint8Array,
   expected: { readonly sha256: string; readonly sizeBytes: number },
-): boolean {
-  return bytes.byteLength === expected.sizeBytes && hash('sha256', bytes) === expected.sha256;
+): Promise<boolean> {
+  return bytes.byteLength === expected.sizeBytes && (await contentAddress(bytes)) === expected.sha256;
 }

@@ -1,5 +1,5 @@
 import { ChordfsError } from '../../domain/errors.ts';
-import type { ChunkRef, FileRecord } from '../../domain/file-record.ts';
+import { CHUNK_SIZE_BYTES, type ChunkRef, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
@@ -60,13 +60,17 @@ export class ChunkReader {
     this.#ahead = new Slots(options.limits.readAheadCount);
   }
 
-  /** Bytes [start, end) of the file, touching only the chunks that hold them. */
+  /**
+   * Bytes [start, end) of the file, touching only the chunks that hold them. `reusesMemory`: a piece is overwritten
+   * once the next but one has been asked for.
+   */
   async *read(
     source: Source,
-    { start, end }: { readonly start: number; readonly end: number },
+    { start, end, reusesMemory = false }: ReadRange,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     const parts = partsOf(source, start, end);
+    const memory = reusesMemory && parts.length > LENT_BUFFERS ? new LentBuffers() : undefined;
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
     let ahead: Promise<Uint8Array> | undefined;
@@ -84,13 +88,13 @@ export class ChunkReader {
     signal.addEventListener('abort', abort, { once: true });
     try {
       for (const [i, part] of parts.entries()) {
-        const current = ahead ?? this.chunk(source, part, controller.signal);
+        const current = ahead ?? this.chunk(source, part, controller.signal, memory?.at(i));
         const following = parts[i + 1];
         if (holdsAhead) this.#ahead.release();
         holdsAhead = following !== undefined && this.#ahead.tryAcquire();
         ahead =
           following !== undefined && holdsAhead
-            ? this.chunk(source, following, controller.signal)
+            ? this.chunk(source, following, controller.signal, memory?.at(i + 1))
             : undefined;
         // Its failure is met when its turn comes; until then it must not count as unhandled.
         ahead?.catch(() => undefined);
@@ -106,11 +110,16 @@ export class ChunkReader {
   }
 
   /** One whole verified chunk. @throws ChordfsError `CORRUPT`, `REPLICAS_UNAVAILABLE`; or the signal's reason. */
-  async chunk(source: Source, { ref, index }: ChunkPart, signal: AbortSignal): Promise<Uint8Array> {
+  async chunk(
+    source: Source,
+    { ref, index }: ChunkPart,
+    signal: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const id = { key: ref.key, uploadId: source.uploadId, index };
     // The store checks the bytes against its own checksum: comparing the checksums completes the chain.
     if (this.#options.store.getChunk(id)?.sha256 === ref.sha256) {
-      const own = await this.#options.store.readChunk(id);
+      const own = await this.#options.store.readChunk(id, into);
       if (own !== undefined) return own;
     }
     return await withDeadline({ signal, timeoutMs: this.#options.limits.deadlineMs }, async (deadline) => {
@@ -160,7 +169,7 @@ export class ChunkReader {
         { chunk: id },
         { signal, timeoutMs },
       );
-      return payload !== undefined && matchesChecksum(payload, ref) ? payload : undefined;
+      return payload !== undefined && (await matchesChecksum(payload, ref)) ? payload : undefined;
     } catch (error) {
       if (error instanceof ChordfsError || signal.aborted) return undefined;
       throw error;
@@ -180,6 +189,29 @@ export class ChunkReader {
       .filter((member) => member.instanceId !== self.instanceId && !writeSet.includes(member))
       .slice(0, MAX_STRAY_CANDIDATES);
     return [...rightful, ...strays];
+  }
+}
+
+export interface ReadRange {
+  readonly start: number;
+  readonly end: number;
+  readonly reusesMemory?: boolean;
+}
+
+/** One being sent, one waiting to be, one being read. */
+const LENT_BUFFERS = 3;
+
+/**
+ * Memory that a long download goes through in turn. Fresh memory for each chunk would have to be cleared by the
+ * kernel first, which costs as much as reading it.
+ */
+class LentBuffers {
+  readonly #buffers: Uint8Array[] = [];
+
+  at(turn: number): Uint8Array {
+    const i = turn % LENT_BUFFERS;
+    this.#buffers[i] ??= Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES);
+    return this.#buffers[i];
   }
 }
 

@@ -76,10 +76,10 @@ function openFile(
 ): OpenFile {
   return {
     record,
-    read: ({ start, end }, signal) => {
+    read: ({ start, end }, signal, { reusesMemory = false } = {}) => {
       if (!(start >= 0 && start <= end && end <= record.sizeBytes))
         throw new ChordfsError('RANGE_NOT_SATISFIABLE', { start, end });
-      return readRange(options, { record, inline, start, end }, signal);
+      return readRange(options, { record, inline, start, end, reusesMemory }, signal);
     },
   };
 }
@@ -91,12 +91,19 @@ async function* readRange(
     inline,
     start,
     end,
-  }: { record: FileRecord; inline: Uint8Array | undefined; start: number; end: number },
+    reusesMemory,
+  }: {
+    record: FileRecord;
+    inline: Uint8Array | undefined;
+    start: number;
+    end: number;
+    reusesMemory: boolean;
+  },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   if (start === end) return;
   const isSmall = record.chunks.length === 1 && record.sizeBytes <= SMALL_BYTES;
   const content = inline ?? (isSmall ? await smallContent({ store, cache }, record) : undefined);
-  if (content === undefined) yield* chunks.read(record, { start, end }, signal);
+  if (content === undefined) yield* chunks.read(record, { start, end, reusesMemory }, signal);
   else yield content.byteLength === end - start ? content : content.subarray(start, end);
 }

@@ -26,10 +26,14 @@ export interface StagedFile {
 
 export interface OpenFile {
   readonly record: FileRecord;
-  /** Verified bytes of [start, end), read ahead, failing over between replicas. Touches only the chunks it needs. */
+  /**
+   * Verified bytes of [start, end), read ahead, failing over between replicas. Touches only the chunks it needs.
+   * With `reusesMemory` a piece is overwritten once the next but one has been asked for.
+   */
   read(
     range: { readonly start: number; readonly end: number },
     signal: AbortSignal,
+    options?: { readonly reusesMemory?: boolean },
   ): AsyncIterable<Uint8Array>;
 }
 

@@ -9,11 +9,18 @@ export interface PeerAnswer<O extends Operation> {
   readonly payload: Uint8Array | undefined;
 }
 
+export interface PeerContext {
+  readonly payload: Uint8Array | undefined;
+  readonly signal: AbortSignal;
+  /** The payload has come from this process and over no wire: whoever sent it has hashed it. */
+  readonly isOwn?: boolean;
+}
+
 /** What this node answers to each operation: the same code for other members and for itself. */
 export type PeerHandlers = {
   readonly [O in Operation]: (
     request: RequestOf<O>,
-    context: { readonly payload: Uint8Array | undefined; readonly signal: AbortSignal },
+    context: PeerContext,
   ) => Promise<{ readonly reply: ReplyOf<O>; readonly payload?: Uint8Array | undefined }>;
 };
 
@@ -47,7 +54,11 @@ export class PeerCalls {
     options.signal.throwIfAborted();
     const { payload } = options;
     if (this.isSelf(member)) {
-      const answer = await this.#local()[operation](request, { payload, signal: options.signal });
+      const answer = await this.#local()[operation](request, {
+        payload,
+        signal: options.signal,
+        isOwn: true,
+      });
       return { reply: answer.reply, payload: answer.payload };
     }
     try {

@@ -47,8 +47,8 @@ type DataOperation =
 function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOperation> {
   const { store, commits } = options;
   return {
-    'put-chunk': async ({ chunk }, { payload }) => {
-      await store.putChunk(chunk, payload ?? new Uint8Array());
+    'put-chunk': async ({ chunk }, { payload, isOwn }) => {
+      await store.putChunk(chunk, payload ?? new Uint8Array(), { isChecked: isOwn });
       return { reply: {} };
     },
     'get-chunk': async ({ chunk }) => {

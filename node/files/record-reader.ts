@@ -147,7 +147,7 @@ export class RecordReader {
     const { record, isSynced, isInline } = reply;
     if (!isInline || record === undefined || payload === undefined)
       return { record, isSynced, inline: undefined };
-    if (!matchesChecksum(payload, record)) return { record, isSynced, inline: undefined };
+    if (!(await matchesChecksum(payload, record))) return { record, isSynced, inline: undefined };
     cache.put(record.uploadId, payload);
     return { record, isSynced, inline: payload };
   }

@@ -1,10 +1,12 @@
 import { createHash, hash } from 'node:crypto';
 import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
+import { contentAddress } from '../store/content-address.ts';
 
 export interface CutChunk {
   readonly index: number;
   readonly bytes: Uint8Array;
-  readonly sha256: string;
+  /** Still being computed while more arrives. */
+  readonly sha256: Promise<string>;
   /** The content's only chunk: it is placed with the record. */
   readonly isOnly: boolean;
 }
@@ -37,16 +39,21 @@ export async function cutUpload(
   let index = 0;
   let buffer: Uint8Array | undefined;
   let filled = 0;
+  let total = '';
 
   const emit = async (isLast: boolean) => {
     if (buffer === undefined) return;
     const bytes = buffer.subarray(0, filled);
     buffer = undefined;
     filled = 0;
-    whole.update(bytes);
-    const chunk = { index, bytes, sha256: hash('sha256', bytes), isOnly: isLast && index === 0 };
-    index++;
-    await options.onChunk(chunk);
+    const isOnly = isLast && index === 0;
+    if (isLast) total = whole.digest('hex');
+    await options.onChunk({
+      index: index++,
+      bytes,
+      sha256: isOnly ? Promise.resolve(total) : contentAddress(bytes),
+      isOnly,
+    });
   };
   const append = async (piece: Uint8Array) => {
     for (let offset = 0; offset < piece.byteLength; ) {
@@ -54,7 +61,10 @@ export async function cutUpload(
       if (filled === CHUNK_SIZE_BYTES) await emit(false);
       buffer ??= await options.takeBuffer();
       const taken = Math.min(piece.byteLength - offset, CHUNK_SIZE_BYTES - filled);
-      buffer.set(piece.subarray(offset, offset + taken), filled);
+      const part = piece.subarray(offset, offset + taken);
+      buffer.set(part, filled);
+      // Now, while the processor still has them at hand, rather than the whole chunk at once.
+      whole.update(part);
       filled += taken;
       offset += taken;
     }
@@ -74,5 +84,5 @@ export async function cutUpload(
     return { sizeBytes, sha256: hash('sha256', inline), inline };
   }
   await emit(true);
-  return { sizeBytes, sha256: whole.digest('hex') };
+  return { sizeBytes, sha256: total };
 }

@@ -107,9 +107,12 @@ export class Uploads {
     const onChunk = async ({ index, bytes, sha256, isOnly }: CutChunk) => {
       holdsBuffer = false;
       const key = isOnly ? hashName(name) : hashChunk(name, index, uploadId);
-      chunks[index] = { key, sha256, sizeBytes: bytes.byteLength };
-      const chunk = { key, uploadId, index, name, sha256, sizeBytes: bytes.byteLength };
-      const sending = this.#putChunk(chunk, bytes, controller.signal).catch((error: unknown) => {
+      const store = async () => {
+        const ref = { key, sha256: await sha256, sizeBytes: bytes.byteLength };
+        chunks[index] = ref;
+        await this.#putChunk({ ...ref, uploadId, index, name }, bytes, controller.signal);
+      };
+      const sending = store().catch((error: unknown) => {
         failure ??= { error };
         controller.abort(error);
       });

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import type { FileRecord } from '../../domain/file-record.ts';
 import type { Files, OpenFile } from '../files/files.ts';
@@ -7,6 +6,7 @@ import { type ByteRange, parseRange } from './byte-range.ts';
 import { evaluateConditions, isRangeCurrent } from './conditions.ts';
 import { isPassive } from './content-type.ts';
 import { fileNotFound, Refusal } from './refusal.ts';
+import { sendPieces } from './send-pieces.ts';
 
 /** GET and HEAD of a file: conditions, one range, and bytes that were verified before the first of them is sent. */
 export async function getFile(ctx: Context, files: Pick<Files, 'open'>, name: string): Promise<void> {
@@ -64,25 +64,15 @@ async function sendBytes(
     return;
   }
   // The first bytes are waited for before the head is sent, so that a failure still gets a status of its own.
-  const pieces = file.read(range, signal)[Symbol.asyncIterator]();
+  const pieces = file.read(range, signal, { reusesMemory: true })[Symbol.asyncIterator]();
   const first = await pieces.next();
   if (first.done === true) throw new Refusal(500, { reason: 'No content', advice: 'Try again.' });
   if (first.value.byteLength === sizeBytes) {
     ctx.body = Buffer.from(first.value.buffer, first.value.byteOffset, first.value.byteLength);
     return;
   }
-  const body = Readable.from(resume(first.value, pieces), { objectMode: false });
-  // The head is out: only an end before the announced length can tell the client that something went wrong.
-  body.once('error', () => ctx.res.destroy());
-  ctx.body = body;
   ctx.length = sizeBytes;
-}
-
-async function* resume(first: Uint8Array, pieces: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield first;
-    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
-  } finally {
-    await pieces.return?.();
-  }
+  // From here on the head is out: only an end before the announced length can tell the client of a failure.
+  ctx.respond = false;
+  await sendPieces(ctx.res, { first: first.value, pieces, signal });
 }

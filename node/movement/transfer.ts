@@ -56,9 +56,10 @@ export class Transfer {
       // Gone since it was listed: dropped there as confirmed by others, who will be compared with as well.
       if (reply.record === undefined) return;
       const [ref] = reply.record.chunks;
-      if (payload !== undefined && ref !== undefined && matchesChecksum(payload, ref)) {
+      if (payload !== undefined && ref !== undefined && (await matchesChecksum(payload, ref))) {
         const id = { key: ref.key, uploadId: reply.record.uploadId, index: 0 };
-        await store.putChunk({ ...id, name, sha256: ref.sha256, sizeBytes: ref.sizeBytes }, payload);
+        const { sha256, sizeBytes } = ref;
+        await store.putChunk({ ...id, name, sha256, sizeBytes }, payload, { isChecked: true });
         progress.moved(payload.byteLength, { isFile: false });
       }
       await store.putRecord(reply.record);
@@ -76,8 +77,8 @@ export class Transfer {
       if (store.getChunk(id) !== undefined) return true;
       const { payload = new Uint8Array(), reply } = await this.#call(route, 'get-chunk', { chunk: id });
       // Verified before it is kept: damage must not spread by being repaired from.
-      if (!reply.found || !matchesChecksum(payload, { sha256, sizeBytes })) return false;
-      await store.putChunk({ ...id, name, sha256, sizeBytes }, payload);
+      if (!reply.found || !(await matchesChecksum(payload, { sha256, sizeBytes }))) return false;
+      await store.putChunk({ ...id, name, sha256, sizeBytes }, payload, { isChecked: true });
       progress.moved(sizeBytes, { isFile: false });
       return true;
     });

@@ -88,13 +88,13 @@ export class ChunkFiles {
     await this.#folders.sync(join(this.#directory, 'chunks', shardOf(id.key)));
   }
 
-  /** Undefined when there is no such file. Never more than `sizeBytes` bytes. */
-  async read(id: ChunkId, sizeBytes: number): Promise<Uint8Array | undefined> {
+  /** Undefined when there is no such file. Never more than `sizeBytes` bytes; `into` is memory for at least as many. */
+  async read(id: ChunkId, sizeBytes: number, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const path = this.pathOf(id);
     try {
       return sizeBytes <= READ_NOW_BYTES
         ? this.#fileSystem.readFileNow(path, sizeBytes)
-        : await this.#fileSystem.readFile(path, sizeBytes);
+        : await this.#fileSystem.readFile(path, sizeBytes, into);
     } catch (error) {
       if (hasErrorCode(error, 'EMFILE', 'ENFILE')) throw error;
       // EIO, a vanished file, a folder in its place: whatever it is, there is no good copy here.

@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { ChordfsError } from '../../domain/errors.ts';
 import type { ChunkFiles } from './chunk-files.ts';
 import { allocatedBytesOf, type ChunkTable, type IndexedChunk } from './chunk-table.ts';
+import { contentAddress } from './content-address.ts';
 import type { DiskHealth } from './disk-health.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { ChunkId, ChunkInfo } from './store.ts';
@@ -38,11 +38,15 @@ export class ChunkStore {
   }
 
   /** @throws ChordfsError `CORRUPT`, `VOLUME_FULL`, `STORAGE_FAILED` */
-  async put(info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>, bytes: Uint8Array): Promise<void> {
+  async put(
+    info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>,
+    bytes: Uint8Array,
+    { isChecked = false }: { readonly isChecked?: boolean | undefined } = {},
+  ): Promise<void> {
     const { table, files, health, volume, now } = this.#parts;
     const queueKey = textKey(info);
     checkChunkSize(info.sizeBytes, bytes);
-    if (hash('sha256', bytes) !== info.sha256) {
+    if (!isChecked && (await contentAddress(bytes)) !== info.sha256) {
       throw new ChordfsError('CORRUPT', { sizeBytes: bytes.byteLength });
     }
     await this.#queue.run(queueKey, async () => {
@@ -59,11 +63,11 @@ export class ChunkStore {
   }
 
   /** The chunk's bytes, whole and checked; undefined when there is no good copy here. */
-  async read(id: ChunkId): Promise<Uint8Array | undefined> {
+  async read(id: ChunkId, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const { table, files } = this.#parts;
     const chunk = table.get(id);
     if (chunk === undefined) return undefined;
-    const bytes = await files.read(chunk, chunk.sizeBytes);
+    const bytes = await files.read(chunk, chunk.sizeBytes, into);
     if (bytes !== undefined && isSound(chunk, bytes)) return bytes;
     return this.#readAgain(id, isSound);
   }
@@ -74,7 +78,7 @@ export class ChunkStore {
     const chunk = table.get(id);
     if (chunk === undefined) return false;
     const bytes = await files.read(chunk, chunk.sizeBytes);
-    if (bytes !== undefined && hasContentAddress(chunk, bytes)) return true;
+    if (bytes !== undefined && (await hasContentAddress(chunk, bytes))) return true;
     return (await this.#readAgain(id, hasContentAddress)) !== undefined;
   }
 
@@ -121,14 +125,14 @@ export class ChunkStore {
   /** Looks once more when nothing else touches the chunk: a copy that was just removed or replaced is not damage. */
   #readAgain(
     id: ChunkId,
-    isGood: (chunk: IndexedChunk, bytes: Uint8Array) => boolean,
+    isGood: (chunk: IndexedChunk, bytes: Uint8Array) => boolean | Promise<boolean>,
   ): Promise<Uint8Array | undefined> {
     const { table, files, health, now } = this.#parts;
     return this.#queue.run(textKey(id), async () => {
       const chunk = table.get(id);
       if (chunk === undefined) return undefined;
       const bytes = await files.read(chunk, chunk.sizeBytes);
-      if (bytes !== undefined && isGood(chunk, bytes)) return bytes;
+      if (bytes !== undefined && (await isGood(chunk, bytes))) return bytes;
       try {
         await health.guard(async () => {
           await table.remove(id);
@@ -153,6 +157,6 @@ function isSound(chunk: IndexedChunk, bytes: Uint8Array): boolean {
   return bytes.byteLength === chunk.sizeBytes && crc32(bytes) === chunk.crc32;
 }
 
-function hasContentAddress(chunk: IndexedChunk, bytes: Uint8Array): boolean {
-  return bytes.byteLength === chunk.sizeBytes && hash('sha256', bytes) === chunk.sha256;
+async function hasContentAddress(chunk: IndexedChunk, bytes: Uint8Array): Promise<boolean> {
+  return bytes.byteLength === chunk.sizeBytes && (await contentAddress(bytes)) === chunk.sha256;
 }

@@ -142,12 +142,16 @@ export class DiskStore implements Store {
     return this.#chunkTable.get(id);
   }
 
-  putChunk(info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>, bytes: Uint8Array): Promise<void> {
-    return this.#chunks.put(info, bytes);
+  putChunk(
+    info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>,
+    bytes: Uint8Array,
+    options?: { readonly isChecked?: boolean | undefined },
+  ): Promise<void> {
+    return this.#chunks.put(info, bytes, options);
   }
 
-  readChunk(id: ChunkId): Promise<Uint8Array | undefined> {
-    return this.#chunks.read(id);
+  readChunk(id: ChunkId, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#chunks.read(id, into);
   }
 
   async removeChunk(id: ChunkId): Promise<void> {

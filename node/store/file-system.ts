@@ -20,8 +20,8 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>;
   /** Makes renames, links and removals in a folder durable. */
   syncFolder(path: string): Promise<void>;
-  /** Exactly `sizeBytes` bytes, or fewer when the file is shorter. */
-  readFile(path: string, sizeBytes: number): Promise<Uint8Array>;
+  /** Exactly `sizeBytes` bytes, or fewer when the file is shorter; read to the beginning of `into` when that is given. */
+  readFile(path: string, sizeBytes: number, into?: Uint8Array): Promise<Uint8Array>;
   /** The same in this turn of the event loop, for small files that the page cache probably holds. */
   readFileNow(path: string, sizeBytes: number): Uint8Array;
   /** Quiet when the file is absent. */
@@ -115,10 +115,10 @@ export const nodeFileSystem: FileSystem = {
       await closeAsync(fd);
     }
   },
-  async readFile(path, sizeBytes) {
+  async readFile(path, sizeBytes, into) {
     const fd = await openAsync(path, 'r');
     try {
-      const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+      const bytes = into?.subarray(0, sizeBytes) ?? Buffer.allocUnsafeSlow(sizeBytes);
       let offset = 0;
       while (offset < sizeBytes) {
         const count = await readSome(fd, bytes, offset);

@@ -59,17 +59,23 @@ export interface Store {
 
   getChunk(id: ChunkId): ChunkInfo | undefined;
   /**
-   * Writes, verifies and publishes one chunk of at most CHUNK_SIZE_BYTES; safe to repeat. `uploadId` is 1 to 64
-   * letters, digits, `-` or `_`. The bytes must not change until it resolves.
+   * Verifies, writes and publishes one chunk of at most CHUNK_SIZE_BYTES; safe to repeat. `uploadId` is 1 to 64
+   * letters, digits, `-` or `_`. The bytes must not change until it resolves. `isChecked`: the caller has hashed
+   * these very bytes, in this process, since they arrived; they are not hashed again.
    * @throws ChordfsError `CORRUPT` when the bytes do not match `sha256`, `VOLUME_FULL` before the disk is full,
    * `STORAGE_FAILED` after an I/O error.
    */
-  putChunk(info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>, bytes: Uint8Array): Promise<void>;
+  putChunk(
+    info: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>,
+    bytes: Uint8Array,
+    options?: { readonly isChecked?: boolean | undefined },
+  ): Promise<void>;
   /**
    * The whole chunk, checked against its checksum before a byte is returned; undefined when absent. A copy that
-   * fails the check is moved to quarantine, reported to `onCorrupt`, and absent from then on.
+   * fails the check is moved to quarantine, reported to `onCorrupt`, and absent from then on. `into`: memory for it,
+   * of CHUNK_SIZE_BYTES, which may be left unused.
    */
-  readChunk(id: ChunkId): Promise<Uint8Array | undefined>;
+  readChunk(id: ChunkId, into?: Uint8Array): Promise<Uint8Array | undefined>;
   removeChunk(id: ChunkId): Promise<void>;
   scanChunks(
     arc: Arc,

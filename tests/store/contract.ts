@@ -237,6 +237,16 @@ export function storeContract(
         expect(store.digestChunks(WHOLE).count).toBe(0);
       });
 
+      test('a chunk comes back whole also in memory that is lent for it', async () => {
+        const bytes = Buffer.alloc(100_000, 'chordfs');
+        const chunk = chunkOf(bytes);
+        await store.putChunk(chunk, bytes, { isChecked: true });
+
+        const read = await store.readChunk(chunk, Buffer.alloc(CHUNK_SIZE_BYTES, 1));
+
+        expect(Buffer.compare(Buffer.from(read ?? 'absent'), bytes)).toBe(0);
+      });
+
       test.each(['', '../escape', 'a/b', 'x'.repeat(65), 'nul\0'])(
         'refuses the upload id %j',
         async (uploadId) => {

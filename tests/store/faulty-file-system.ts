@@ -62,9 +62,9 @@ export class FaultyFileSystem implements FileSystem {
     this.#enter('syncFolder', path);
     await nodeFileSystem.syncFolder(path);
   }
-  async readFile(path: string, sizeBytes: number): Promise<Uint8Array> {
+  async readFile(path: string, sizeBytes: number, into?: Uint8Array): Promise<Uint8Array> {
     this.#enter('readFile', path);
-    return await nodeFileSystem.readFile(path, sizeBytes);
+    return await nodeFileSystem.readFile(path, sizeBytes, into);
   }
   readFileNow(path: string, sizeBytes: number): Uint8Array {
     this.#enter('readFileNow', path);
