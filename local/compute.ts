@@ -46,6 +46,8 @@ export interface ComputeOptions {
   readonly volumeSizeBytes?: number | undefined;
   /** Instance n has host part `firstHost + n` in 127.10.0.x and 127.0.0.x (default 10). */
   readonly firstHost?: number | undefined;
+  /** Real ms below which no scale makes a hook's timeout fall; default 45 s. */
+  readonly shortestHookPatienceMs?: number | undefined;
   /** First three octets of instance addresses (defaults `127.10.0` and `127.0.0`); tests use their own. */
   readonly privatePrefix?: string | undefined;
   readonly publicPrefix?: string | undefined;

@@ -80,6 +80,7 @@ class LocalCompute implements Compute {
         region,
         availabilityZone,
         machines: ec2Machines(this.ec2),
+        shortestPatienceMs: options.shortestHookPatienceMs,
         resolveName: (name) => templateReference(this.ec2, name),
         changed: ({ instanceId }) => this.tell(instanceId),
       },

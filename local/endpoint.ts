@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { FAULTS_PATH } from './control/fault-control.ts';
 import type { DynamoDb } from './dynamo-db/dynamo-db.ts';
 import type { Faults, ServiceFault } from './faults.ts';
 import type { Lambda } from './lambda/lambda.ts';
@@ -23,6 +24,10 @@ interface EndpointOptions {
   readonly lambda: Lambda;
   readonly s3: S3;
   readonly faults: Faults;
+  /** Ends the process of a function or the machine of a node, by the name of its session. */
+  readonly killCaller: (session: string) => void;
+  /** Serves what is below `/_chordfs/local/faults`. */
+  readonly control: (request: HttpRequest) => HttpResponse;
   /** Answer of `GET /_chordfs/local`. */
   readonly state: () => unknown;
   readonly log: (line: string) => void;
@@ -140,18 +145,22 @@ class EndpointServer {
       return write(response, { status: 200, headers: { 'content-type': 'application/json' }, body });
     }
     const request: HttpRequest = { method, url, headers, body: await readBody(incoming) };
+    if (url.startsWith(FAULTS_PATH)) return write(response, this.#options.control(request));
     const identity = identify(request);
     const service = serviceOf(request, identity);
     const operation = identity.operation ?? '';
     const { accessKeyId } = identity;
-    this.#options.onCall?.({ service, operation, caller: this.#options.callers(accessKeyId) });
+    const caller = this.#options.callers(accessKeyId);
+    this.#options.onCall?.({ service, operation, caller });
 
-    const fault = this.#options.faults.calls.meet({ service, operation, accessKeyId });
+    const { session = '' } = caller;
+    const fault = this.#options.faults.calls.meet({ service, operation, accessKeyId, session });
     if (fault?.kind === 'reset') return void incoming.socket.destroy();
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
     const answer =
       fault?.kind === 'error' ? errorResponse(fault, identity) : await this.#route(service, request);
-    if (fault?.kind === 'answerLost') return void incoming.socket.destroy();
+    if (fault?.kind === 'callerDies') this.#options.killCaller(session);
+    if (fault?.kind === 'answerLost' || fault?.kind === 'callerDies') return void incoming.socket.destroy();
     write(response, answer);
   }
 

@@ -1,5 +1,5 @@
 /** A fault in force. `hits` counts what it has met; `end` lifts it. */
-interface Fault {
+export interface Fault {
   readonly hits: () => number;
   end(): void;
 }
@@ -9,6 +9,8 @@ type Predicate<T> = (subject: T) => boolean;
 interface Entry<T, V> {
   readonly matches: Predicate<T>;
   readonly value: V;
+  /** How many more matches it lets pass before it applies. */
+  skip: number;
   remaining: number;
   hits: number;
 }
@@ -20,8 +22,8 @@ interface Entry<T, V> {
 class FaultList<T, V> {
   readonly #entries: Entry<T, V>[] = [];
 
-  add(matches: Predicate<T>, value: V, count = Number.POSITIVE_INFINITY): Fault {
-    const entry: Entry<T, V> = { matches, value, remaining: count, hits: 0 };
+  add(matches: Predicate<T>, value: V, count = Number.POSITIVE_INFINITY, skip = 0): Fault {
+    const entry: Entry<T, V> = { matches, value, skip, remaining: count, hits: 0 };
     this.#entries.push(entry);
     return {
       hits: () => entry.hits,
@@ -34,7 +36,11 @@ class FaultList<T, V> {
 
   /** The fault that meets `subject`, used up by one; undefined when none does. */
   meet(subject: T): V | undefined {
-    const entry = this.#entries.find(({ matches, remaining }) => remaining > 0 && matches(subject));
+    const entry = this.#entries.find((candidate) => {
+      if (candidate.remaining <= 0 || !candidate.matches(subject)) return false;
+      candidate.skip -= 1;
+      return candidate.skip < 0;
+    });
     if (entry === undefined) return undefined;
     entry.remaining -= 1;
     entry.hits += 1;
@@ -65,6 +71,8 @@ interface ServiceCall {
   /** As in `X-Amz-Target` or the `Action` of the query; '' where the protocol names it in the path. */
   readonly operation: string;
   readonly accessKeyId: string;
+  /** Who calls: a function's name, an instance's id; '' for a person. */
+  readonly session: string;
 }
 
 export type ServiceFault =
@@ -72,6 +80,8 @@ export type ServiceFault =
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly status: number }
   /** The connection is cut without an answer, before (`reset`) or after (`answerLost`) the service did the work. */
   | { readonly kind: 'reset' | 'answerLost' }
+  /** The service does the work, and its caller dies before it hears of it: a function's process, a machine. */
+  | { readonly kind: 'callerDies' }
   /** Real ms. */
   | { readonly kind: 'delay'; readonly delayMs: number };
 
@@ -117,9 +127,30 @@ export class Faults {
     };
   }
 
-  /** Takes a whole service away: every request to it ends with a cut connection until the fault is lifted. */
+  /**
+   * Takes a whole service away: every request to it ends with a cut connection until the fault is lifted. With `events`
+   * no rule delivers either: what AWS sends with its best effort is lost, what it promises to send (a change of an
+   * alarm) comes afterwards. With `lambda` no function runs: invocations wait as long as Lambda keeps them.
+   */
   takeAway(service: string): Fault {
-    return this.calls.add((call) => call.service === service, { kind: 'reset' });
+    const parts: Fault[] = [this.calls.add((call) => call.service === service, { kind: 'reset' })];
+    let release: () => void = () => undefined;
+    if (service === 'events') {
+      const promised = this.holdEvents(({ event }) => event['source'] === 'aws.cloudwatch');
+      release = () => promised.release();
+      parts.push(
+        promised,
+        this.dropEvents(() => true),
+      );
+    }
+    if (service === 'lambda') parts.push(this.invocations.add(() => true, { kind: 'throttle' }));
+    return {
+      hits: () => parts.reduce((sum, { hits }) => sum + hits(), 0),
+      end() {
+        for (const part of parts) part.end();
+        release();
+      },
+    };
   }
 
   throttle(matches: Predicate<ServiceCall>, count?: number): Fault {
@@ -133,6 +164,14 @@ export class Faults {
   /** The work is done, the answer never arrives: what a client that retries must survive. */
   loseAnswers(matches: Predicate<ServiceCall>, count?: number): Fault {
     return this.calls.add(matches, { kind: 'answerLost' }, count);
+  }
+
+  /**
+   * Its caller dies right after a call of it has done its work: between two writes, before the first, after the last.
+   * @param skip Matching calls that pass before.
+   */
+  killCallerAfter(matches: Predicate<ServiceCall>, skip = 0): Fault {
+    return this.calls.add(matches, { kind: 'callerDies' }, 1, skip);
   }
 
   crashFunction(functionName: string, count?: number): Fault {

@@ -28,6 +28,8 @@ export interface Caller {
   readonly accessKeyId: string;
   /** ARN of the assumed role, or undefined for `admin`. */
   readonly roleArn: string | undefined;
+  /** The session's name, as in the ARN of the assumed role: an instance's id, a function's name. */
+  readonly session?: string | undefined;
 }
 
 export type Operation = (input: never, caller: Caller) => Promise<unknown> | unknown;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CloudWatch } from './cloud-watch/cloud-watch.ts';
+import { type AlarmStates, CloudWatch } from './cloud-watch/cloud-watch.ts';
 import { cloudWatchService } from './cloud-watch/operations.ts';
 import type { MetricData } from './compute.ts';
 import { type DynamoDb, startDynamoDb } from './dynamo-db/dynamo-db.ts';
@@ -23,6 +23,8 @@ interface ServicesOptions {
   readonly isKept: boolean;
   readonly endpointUrl: () => string;
   readonly log: (line: string) => void;
+  /** Of an earlier life. */
+  readonly alarms: AlarmStates | undefined;
 }
 
 /** Everything in the cloud but the machines. */
@@ -60,6 +62,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const cloudWatch = new CloudWatch({
     clock,
     region,
+    earlier: options.alarms,
     emit: (event) => bridge.emit(event),
     invoke(functionArn, payload, alarmArn) {
       if (lambda.isPermitted(functionArn, ALARM_PRINCIPAL, alarmArn))

@@ -1,11 +1,14 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { AlarmStates } from './cloud-watch/cloud-watch.ts';
 import type { ComputeState } from './compute.ts';
 
 /** What a local cloud writes down so that a second start resumes it. Tables and objects keep their own files. */
 export interface CloudState {
   readonly compute: ComputeState;
+  /** State of every alarm by name. */
+  readonly alarms: AlarmStates;
   /** Properties of every resource as last deployed, by logical id. */
   readonly resources: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -15,6 +18,18 @@ const record = z.record(z.string(), z.unknown());
 const stateSchema = z.object({
   format: z.literal(FORMAT),
   compute: record,
+  // Absent in files of before it was kept.
+  alarms: z
+    .record(
+      z.string(),
+      z.object({
+        value: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
+        reason: z.string(),
+        reasonData: z.string().optional(),
+        atMs: z.number(),
+      }),
+    )
+    .default({}),
   resources: z.record(z.string(), record),
 });
 

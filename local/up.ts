@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createClock } from './clock.ts';
 import type { CloudOptions } from './cloud.ts';
+import type { CloudWatch } from './cloud-watch/cloud-watch.ts';
 import type { Compute, ComputeState } from './compute.ts';
+import { FaultControl } from './control/fault-control.ts';
 import { createCompute } from './create-compute.ts';
 import { deployedProperties, parameterValues, resourceHandlers } from './deployment.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -29,6 +31,8 @@ export interface StartOptions extends CloudOptions {
   /** First three octets of instances' addresses; default `127.10.0` and `127.0.0`. */
   readonly privatePrefix?: string | undefined;
   readonly publicPrefix?: string | undefined;
+  /** Real ms below which no scale makes a hook's timeout fall; default 45 s. */
+  readonly shortestHookPatienceMs?: number | undefined;
   readonly onCall?: ((call: EndpointCall) => void) | undefined;
 }
 
@@ -78,19 +82,24 @@ async function openDirectory(given: string | undefined, running: Running): Promi
 }
 
 /** Writes the state soon after every change, and once more when the cloud stops. */
-function keepState(compute: Compute, save: () => Promise<void>, running: Running): void {
+function keepState(
+  { compute, cloudWatch }: { readonly compute: Compute; readonly cloudWatch: CloudWatch },
+  save: () => Promise<void>,
+  running: Running,
+): void {
   let timer: NodeJS.Timeout | undefined;
   let writing = Promise.resolve();
   const saveNow = (): Promise<void> => {
     writing = writing.then(save);
     return writing;
   };
-  const unsubscribe = compute.onChange(() => {
+  const saveSoon = (): void => {
     clearTimeout(timer);
     timer = setTimeout(() => void saveNow(), SAVE_AFTER_MS);
-  });
+  };
+  const unsubscribes = [compute.onChange(saveSoon), cloudWatch.onChange(saveSoon)];
   running.onStop(async () => {
-    unsubscribe();
+    for (const unsubscribe of unsubscribes) unsubscribe();
     clearTimeout(timer);
     await saveNow();
   });
@@ -105,6 +114,14 @@ interface Parts {
   readonly endpointUrl: () => string;
   readonly privatePrefix: string;
   readonly log: (line: string) => void;
+}
+
+/** A function's process, or an instance's machine; whoever else calls cannot be killed from here. */
+function killCaller(session: string, { lambda }: Services, compute: Compute): void {
+  const called = lambda.functions().find(({ configuration }) => configuration.functionName === session);
+  if (called !== undefined) void called.crash();
+  else if (compute.instances().some(({ instanceId }) => instanceId === session))
+    compute.faults.crash(session);
 }
 
 function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
@@ -125,8 +142,28 @@ function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
     firstHost: options.firstHost,
     privatePrefix,
     publicPrefix: options.publicPrefix,
+    shortestHookPatienceMs: options.shortestHookPatienceMs,
     state,
     log,
+  });
+}
+
+function openCloudEndpoint(parts: Parts, compute: Compute, state: () => unknown): Promise<Endpoint> {
+  const { options, services, log } = parts;
+  const faultControl = new FaultControl(services.faults, compute.faults);
+  return openEndpoint({
+    port: options.port,
+    services: () => [...services.rpc, ...compute.services],
+    callers: services.credentials.callerOf,
+    dynamoDb: services.dynamoDb,
+    lambda: services.lambda,
+    s3: services.s3,
+    faults: services.faults,
+    control: (request) => faultControl.serve(request),
+    killCaller: (session) => killCaller(session, services, compute),
+    state,
+    log,
+    onCall: options.onCall,
   });
 }
 
@@ -150,23 +187,22 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
     return endpoint.url;
   };
   const clock = createClock(options.timeScale);
-  const services = await startServices({ clock, region: REGION, directory, isKept, endpointUrl, log });
+  const alarms = earlier?.alarms;
+  const services = await startServices({
+    clock,
+    region: REGION,
+    directory,
+    isKept,
+    endpointUrl,
+    log,
+    alarms,
+  });
   running.onStop(() => services.stop());
   const parts = { options, clock, services, directory, packageDirectory, endpointUrl, privatePrefix, log };
   const compute = startCompute(parts, earlier?.compute);
   let stack: Stack | undefined;
-  endpoint = await openEndpoint({
-    port: options.port,
-    services: () => [...services.rpc, ...compute.services],
-    callers: services.credentials.callerOf,
-    dynamoDb: services.dynamoDb,
-    lambda: services.lambda,
-    s3: services.s3,
-    faults: services.faults,
-    state: () => stateView(directory, services, compute, stack),
-    log,
-    onCall: options.onCall,
-  });
+  const state = () => stateView(directory, services, compute, stack);
+  endpoint = await openCloudEndpoint(parts, compute, state);
   running.onStop(endpoint.stop);
   await lock?.announce(endpoint.url);
   running.onStop(() => compute.stop());
@@ -174,7 +210,9 @@ async function start(options: StartOptions, signal: AbortSignal, running: Runnin
 
   let resources: CloudState['resources'] = earlier?.resources ?? {};
   if (isKept) {
-    keepState(compute, () => writeState(statePath, { compute: compute.exportState(), resources }), running);
+    const { cloudWatch } = services;
+    const state = () => ({ compute: compute.exportState(), alarms: cloudWatch.exportState(), resources });
+    keepState({ compute, cloudWatch }, () => writeState(statePath, state()), running);
   }
   let starting: Promise<void> | undefined;
   const startInstances = (): Promise<void> => {

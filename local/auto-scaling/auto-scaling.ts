@@ -19,7 +19,15 @@ export interface AutoScalingOptions {
     readonly Version?: string | undefined;
   }) => LaunchTemplateReference;
   readonly changed: (instance: GroupInstance) => void;
+  /** Real ms below which no scale makes a hook's timeout fall; default 45 s. */
+  readonly shortestPatienceMs?: number | undefined;
 }
+
+/**
+ * A hook's timeout is there for a node that starts, which takes as long on a busy machine as it does, whatever the
+ * scale: with less, a newcomer on a slow machine is taken for one that will never come.
+ */
+const SHORTEST_PATIENCE_MS = 45_000;
 
 /** All groups of the account, each with the one timer it needs. */
 export class AutoScaling {
@@ -33,10 +41,11 @@ export class AutoScaling {
 
   constructor(options: AutoScalingOptions, states: readonly GroupState[]) {
     this.options = options;
-    const { clock } = options;
+    const { clock, shortestPatienceMs = SHORTEST_PATIENCE_MS } = options;
     this.time = {
       now: () => clock.now(),
       scaled: (cloudMs) => cloudMs / clock.timeScale,
+      patience: (cloudMs) => Math.max(cloudMs / clock.timeScale, Math.min(cloudMs, shortestPatienceMs)),
       newId: randomUUID,
     };
     for (const state of states) this.groups.set(state.name, this.group(structuredClone(state)));
@@ -185,7 +194,7 @@ export class AutoScaling {
           const hook = group.state.hooks.find(
             ({ LifecycleHookName }) => LifecycleHookName === action.hookName,
           );
-          action.deadlineMs = this.nowMs + this.time.scaled((hook?.HeartbeatTimeout ?? 0) * 1000);
+          action.deadlineMs = this.nowMs + this.time.patience((hook?.HeartbeatTimeout ?? 0) * 1000);
         }
       }
       this.advance(group);

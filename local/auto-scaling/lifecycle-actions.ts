@@ -14,6 +14,8 @@ export interface GroupTime {
   now(): number;
   /** Cloud ms to real ms. */
   scaled(cloudMs: number): number;
+  /** The same for a hook's patience, which has a floor: a node's start takes as long as it takes. */
+  patience(cloudMs: number): number;
   newId(): string;
 }
 
@@ -43,8 +45,8 @@ function openAction(hook: LifecycleHook, time: GroupTime, completionDelayMs: num
   return {
     hookName: hook.LifecycleHookName,
     token: time.newId(),
-    deadlineMs: now + time.scaled(timeoutMs),
-    capMs: now + time.scaled(Math.min(MAX_WAIT_MS, MAX_HEARTBEATS * timeoutMs)),
+    deadlineMs: now + time.patience(timeoutMs),
+    capMs: now + time.patience(Math.min(MAX_WAIT_MS, MAX_HEARTBEATS * timeoutMs)),
     completableFromMs: now + time.scaled(completionDelayMs),
   };
 }
@@ -90,7 +92,7 @@ export function recordHeartbeat(
   hook: LifecycleHook | undefined,
   time: GroupTime,
 ): void {
-  const timeoutMs = time.scaled((hook?.HeartbeatTimeout ?? 0) * 1000);
+  const timeoutMs = time.patience((hook?.HeartbeatTimeout ?? 0) * 1000);
   action.deadlineMs = Math.min(time.now() + timeoutMs, action.capMs);
 }
 

@@ -7,7 +7,7 @@ export interface StateRecord {
   readonly value: AlarmState;
   readonly reason: string;
   /** JSON text, as CloudWatch hands it out; absent until the first evaluation. */
-  readonly reasonData: string | undefined;
+  readonly reasonData?: string | undefined;
   readonly atMs: number;
 }
 

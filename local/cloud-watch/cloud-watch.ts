@@ -10,7 +10,12 @@ interface CloudWatchOptions {
   readonly region: string;
   /** Runs a Lambda function that is an alarm's action; other kinds of action are refused at creation. */
   readonly invoke: (functionArn: string, payload: string, alarmArn: string) => void;
+  /** What `exportState` returned in an earlier life. */
+  readonly earlier?: AlarmStates | undefined;
 }
+
+/** State by name of the alarm; plain JSON. */
+export type AlarmStates = Readonly<Record<string, StateRecord>>;
 
 export interface Alarm {
   readonly configuration: AlarmConfiguration;
@@ -21,6 +26,8 @@ export interface Alarm {
 interface RunningAlarm {
   readonly configuration: AlarmConfiguration;
   readonly arn: string;
+  /** Before this it is not evaluated: while the cloud was off nobody could have sent the samples that are missing. */
+  readonly evaluatedFromMs: number;
   state: StateRecord;
   timer: { cancel(): void };
 }
@@ -33,9 +40,21 @@ export class CloudWatch {
   readonly metrics = new MetricStore();
   readonly #options: CloudWatchOptions;
   readonly #alarms = new Map<string, RunningAlarm>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: CloudWatchOptions) {
     this.#options = options;
+  }
+
+  /** Calls back after every change of an alarm's state; returns how to stop. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What a second start needs: an alarm that is in ALARM then tells nobody again, it only goes on being so. */
+  exportState(): AlarmStates {
+    return Object.fromEntries([...this.#alarms].map(([name, { state }]) => [name, state]));
   }
 
   /** Creates the alarm in INSUFFICIENT_DATA, or gives an existing one a new configuration. */
@@ -49,13 +68,18 @@ export class CloudWatch {
     const arn = `arn:aws:cloudwatch:${region}:${ACCOUNT_ID}:alarm:${name}`;
     const known = this.#alarms.get(name);
     known?.timer.cancel();
-    const state = known?.state ?? {
-      value: 'INSUFFICIENT_DATA',
-      reason: 'Unchecked: Initial alarm creation',
-      reasonData: undefined,
-      atMs: clock.now(),
-    };
-    const alarm: RunningAlarm = { configuration, arn, state, timer: { cancel() {} } };
+    const state = known?.state ??
+      this.#options.earlier?.[name] ?? {
+        value: 'INSUFFICIENT_DATA',
+        reason: 'Unchecked: Initial alarm creation',
+        reasonData: undefined,
+        atMs: clock.now(),
+      };
+    const { periodSeconds, evaluationPeriods } = configuration;
+    const isRestored = known === undefined && this.#options.earlier?.[name] !== undefined;
+    const graceMs = isRestored ? (evaluationPeriods * periodSeconds * 1000) / clock.timeScale : 0;
+    const evaluatedFromMs = known?.evaluatedFromMs ?? clock.now() + graceMs;
+    const alarm: RunningAlarm = { configuration, arn, evaluatedFromMs, state, timer: { cancel() {} } };
     this.#alarms.set(name, alarm);
     this.#scheduleNext(alarm);
     return { arn };
@@ -94,6 +118,7 @@ export class CloudWatch {
   }
 
   #evaluate(alarm: RunningAlarm, endMs: number): void {
+    if (endMs < alarm.evaluatedFromMs) return;
     const { configuration } = alarm;
     const { evaluationPeriods, datapointsToAlarm, treatMissingData, metric, statistic } = configuration;
     const periodMs = this.#periodMs(alarm);
@@ -131,6 +156,7 @@ export class CloudWatch {
   #change(alarm: RunningAlarm, state: StateRecord): void {
     const previous = alarm.state;
     alarm.state = state;
+    for (const listener of this.#listeners) listener();
     if (previous.value === state.value) return;
     const { configuration, arn } = alarm;
     this.#options.emit(stateChangeEvent(configuration, arn, { state, previous }));

@@ -199,19 +199,19 @@ export class MachineRoom {
       tags: MetadataOptions?.InstanceMetadataTags === 'enabled' ? machine.tags : undefined,
       roleName: role?.roleName,
       instanceProfileArn: profile,
-      credentials: role === undefined ? undefined : this.renewed(role.roleArn),
+      credentials: role === undefined ? undefined : this.renewed(role.roleArn, machine.instanceId),
       targetLifecycleState: () => this.options.targetLifecycleState(machine.instanceId),
       spotTerminationMs: () => machine.spotTerminationMs,
       rebalanceNoticeMs: () => machine.rebalanceNoticeMs,
     };
   }
 
-  private renewed(roleArn: string): () => TemporaryCredentials {
+  private renewed(roleArn: string, instanceId: string): () => TemporaryCredentials {
     const { clock, credentials } = this.options;
     let current: TemporaryCredentials | undefined;
     return () => {
       const isFresh = current !== undefined && current.expiration.getTime() - clock.now() > RENEW_BEFORE_MS;
-      if (current === undefined || !isFresh) current = credentials.issue(roleArn);
+      if (current === undefined || !isFresh) current = credentials.issue(roleArn, instanceId);
       return current;
     };
   }

@@ -11,8 +11,8 @@ export interface TemporaryCredentials {
 
 /** Which role an access key of this cloud belongs to. Nothing verifies signatures: a loopback cloud has no secrets. */
 export interface Credentials {
-  /** New keys for a role, valid six hours as on EC2. */
-  issue(roleArn: string): TemporaryCredentials;
+  /** New keys for a role, valid six hours as on EC2. The session says who uses them. */
+  issue(roleArn: string, session?: string): TemporaryCredentials;
   /** Who signs with this key; keys that were not issued here are the person at the keyboard. */
   callerOf(accessKeyId: string): Caller;
 }
@@ -22,13 +22,13 @@ const VALID_MS = 6 * 60 * 60 * 1000;
 const MAX_KEYS = 10_000;
 
 export function createCredentials(now: () => number = Date.now): Credentials {
-  const roleArns = new Map<string, string>();
+  const holders = new Map<string, { readonly roleArn: string; readonly session: string | undefined }>();
   return {
-    issue(roleArn) {
+    issue(roleArn, session) {
       const accessKeyId = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
-      roleArns.set(accessKeyId, roleArn);
-      const oldest = roleArns.keys().next();
-      if (roleArns.size > MAX_KEYS && !oldest.done) roleArns.delete(oldest.value);
+      holders.set(accessKeyId, { roleArn, session });
+      const oldest = holders.keys().next();
+      if (holders.size > MAX_KEYS && !oldest.done) holders.delete(oldest.value);
       return {
         accessKeyId,
         secretAccessKey: randomBytes(30).toString('base64'),
@@ -36,6 +36,6 @@ export function createCredentials(now: () => number = Date.now): Credentials {
         expiration: new Date(now() + VALID_MS),
       };
     },
-    callerOf: (accessKeyId) => ({ accessKeyId, roleArn: roleArns.get(accessKeyId) }),
+    callerOf: (accessKeyId) => ({ roleArn: undefined, ...holders.get(accessKeyId), accessKeyId }),
   };
 }

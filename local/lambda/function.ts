@@ -34,6 +34,7 @@ export class LambdaFunction {
   readonly #options: FunctionOptions;
   readonly #pool: EnvironmentPool;
   readonly #logStreamName = logStreamName();
+  readonly #busy = new Set<ExecutionEnvironment>();
   #invocationCount = 0;
 
   constructor(options: FunctionOptions) {
@@ -66,6 +67,11 @@ export class LambdaFunction {
     }
   }
 
+  /** Ends whatever runs now, in the middle of what it does. */
+  async crash(): Promise<void> {
+    await Promise.all([...this.#busy].map((environment) => environment.stop()));
+  }
+
   stop(): Promise<void> {
     return this.#pool.stop();
   }
@@ -73,9 +79,11 @@ export class LambdaFunction {
   async #run(environment: ExecutionEnvironment, payload: string, mustCrash: boolean): Promise<Outcome> {
     const context = this.#context(randomUUID());
     this.#log(`START RequestId: ${context.awsRequestId} Version: $LATEST`);
+    this.#busy.add(environment);
     const running = environment.invoke(payload, context, this.configuration.timeoutMs);
     if (mustCrash) void environment.stop();
     const outcome = await running;
+    this.#busy.delete(environment);
     if (outcome.kind === 'crashed') this.#log(`${context.awsRequestId} ${outcome.error.errorMessage}`);
     this.#log(`END RequestId: ${context.awsRequestId}`);
     this.#pool.release(environment);

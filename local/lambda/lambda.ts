@@ -138,6 +138,11 @@ export class Lambda {
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
       const waitMs = Math.min(LONGEST_THROTTLE_WAIT_MS, 1_000 * 2 ** throttles);
+      if (this.#ageMs(event) + waitMs > configuration.maximumEventAgeMs) {
+        const reason = { errorType: error.code, errorMessage: error.message, trace: [] };
+        this.#finish(lambdaFunction, event, { kind: 'threw', error: reason }, 'EventAgeExceeded', failures);
+        return;
+      }
       clock.after(waitMs, () => this.#attempt(functionName, event, failures, throttles + 1));
       return;
     }
@@ -147,12 +152,17 @@ export class Lambda {
       return;
     }
     const waitMs = RETRY_WAIT_MS[failures] ?? LONGEST_THROTTLE_WAIT_MS;
-    const ageMs = (clock.now() - event.startedMs) * clock.timeScale;
+    const ageMs = this.#ageMs(event);
     if (failures >= configuration.maximumRetryAttempts) {
       this.#finish(lambdaFunction, event, outcome, 'RetriesExhausted', failures + 1);
     } else if (ageMs + waitMs > configuration.maximumEventAgeMs) {
       this.#finish(lambdaFunction, event, outcome, 'EventAgeExceeded', failures + 1);
     } else clock.after(waitMs, () => this.#attempt(functionName, event, failures + 1, 0));
+  }
+
+  #ageMs({ startedMs }: AsyncEvent): number {
+    const { clock } = this.#options;
+    return (clock.now() - startedMs) * clock.timeScale;
   }
 
   #finish(

@@ -18,13 +18,13 @@ export function createSts(credentials: Credentials): Service {
         Arn:
           caller.roleArn === undefined
             ? `arn:aws:iam::${ACCOUNT_ID}:root`
-            : assumedRoleArn(caller.roleArn, caller.accessKeyId),
+            : assumedRoleArn(caller.roleArn, caller.session ?? caller.accessKeyId),
       }),
       AssumeRole: (input: { RoleArn?: string; RoleSessionName?: string }) => {
         if (!/^arn:aws:iam::\d{12}:role\/.+/.test(input.RoleArn ?? '')) {
           throw new AwsError('ValidationError', `${input.RoleArn ?? ''} is invalid`);
         }
-        const issued = credentials.issue(input.RoleArn ?? '');
+        const issued = credentials.issue(input.RoleArn ?? '', input.RoleSessionName);
         const arn = assumedRoleArn(input.RoleArn ?? '', input.RoleSessionName ?? 'session');
         return {
           Credentials: {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseAlarm } from '../../local/cloud-watch/alarm.ts';
-import { CloudWatch } from '../../local/cloud-watch/cloud-watch.ts';
+import { type AlarmStates, CloudWatch } from '../../local/cloud-watch/cloud-watch.ts';
 import type { EmittedEvent } from '../../local/service.ts';
 import { manualClock } from './clock.ts';
 
@@ -20,7 +20,7 @@ const ALARM = {
   TreatMissingData: 'notBreaching',
 };
 
-function setUp(properties: object = {}) {
+function setUp(properties: object = {}, earlier?: AlarmStates) {
   // Aligned to a whole period, so that each minute of the test is one period.
   const clock = manualClock(20, Math.floor(1_800_000_000_000 / 3_000) * 3_000);
   const events: EmittedEvent[] = [];
@@ -28,6 +28,7 @@ function setUp(properties: object = {}) {
   const cloudWatch = new CloudWatch({
     clock,
     region: 'us-east-1',
+    earlier,
     emit: (event) => void events.push(event),
     invoke: (arn, payload) => void invoked.push([arn, JSON.parse(payload)]),
   });
@@ -46,6 +47,25 @@ function setUp(properties: object = {}) {
   };
   return { clock, events, invoked, cloudWatch, minute };
 }
+
+describe('an alarm after a restart of the cloud', () => {
+  test('is in the state it was in, tells nobody again, and goes on from there', async () => {
+    const first = setUp();
+    await first.minute(95);
+    expect(await first.minute(95)).toBe('ALARM');
+    const kept = JSON.parse(JSON.stringify(first.cloudWatch.exportState())) as AlarmStates;
+
+    const { minute, events } = setUp({}, kept);
+
+    // Nobody reports at first: no reason to think that the disks are empty.
+    expect(await minute()).toBe('ALARM');
+    expect(await minute(95)).toBe('ALARM');
+    expect(events).toEqual([]);
+    for (let i = 0; i < 5; i++) await minute(10);
+    expect(await minute(10)).toBe('OK');
+    expect(events).toHaveLength(1);
+  });
+});
 
 describe('the disk alarm', () => {
   test('fires when one node is full in 2 of 3 periods, however empty the others are', async () => {

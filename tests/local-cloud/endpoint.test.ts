@@ -288,6 +288,8 @@ describe('the endpoint', () => {
       lambda,
       s3,
       faults,
+      control: () => ({ status: 404, headers: {}, body: '' }),
+      killCaller: () => {},
       state: () => ({}),
       log: () => {},
     };

@@ -33,7 +33,15 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
   const log = (line: string): void => void lines.push(line);
   const endpointUrl = (): string => url;
   const region = 'us-east-1';
-  const services = await startServices({ clock, region, directory, isKept: false, endpointUrl, log });
+  const services = await startServices({
+    clock,
+    region,
+    directory,
+    isKept: false,
+    endpointUrl,
+    log,
+    alarms: undefined,
+  });
   const { bridge, cloudWatch, credentials, dynamoDb, faults, iam, lambda, logs, s3, sqs, queueUrl, rpc } =
     services;
   const endpoint = await openEndpoint({
@@ -44,6 +52,8 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     lambda,
     s3,
     faults,
+    control: () => ({ status: 404, headers: {}, body: '' }),
+    killCaller: (session) => void lambda.find(session).crash(),
     state: () => ({ ok: true }),
     log,
     onCall: (call) => calls.push(call),

@@ -82,6 +82,7 @@ export class GroupSimulation {
           return this.nowMs;
         },
         scaled: (ms) => ms,
+        patience: (ms) => ms,
         newId: () => `id-${++this.lastId}`,
       },
       emit: (event) => this.events.push(event),
@@ -172,7 +173,12 @@ export class GroupSimulation {
       this.nowMs,
     );
     const found = this.state.hooks.find(({ LifecycleHookName }) => LifecycleHookName === hookName);
-    recordHeartbeat(action, found, { now: () => this.nowMs, scaled: (ms) => ms, newId: () => '' });
+    recordHeartbeat(action, found, {
+      now: () => this.nowMs,
+      scaled: (ms) => ms,
+      patience: (ms) => ms,
+      newId: () => '',
+    });
   }
 
   inState(lifecycleState: LifecycleState): string[] {

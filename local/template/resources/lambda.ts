@@ -90,7 +90,7 @@ function lambdaFunction(options: LambdaResourceOptions): ResourceHandler {
     const codeDirectory = join(options.codeDirectory, name);
     const logGroupName = properties.LoggingConfig.LogGroup ?? `/aws/lambda/${name}`;
     await unpackFunction(join(options.packageDirectory, basename(properties.Code.S3Key)), codeDirectory);
-    const keys = options.credentials.issue(properties.Role);
+    const keys = options.credentials.issue(properties.Role, name);
     await options.lambda.putFunction({
       faults: options.faults,
       log: (group, stream, line) => options.logs.write(group, stream, line),
