@@ -1,6 +1,7 @@
 /** The contract of the emulated compute services: what `createCompute` takes, and what it gives. */
 import type { ComputeFaults } from './compute-faults.ts';
 import type { Credentials } from './imds/credentials.ts';
+import type { BundleReference } from './instances/user-data.ts';
 import type { CloudClock, Emit, Service } from './service.ts';
 
 /** The packaged node: a gzipped tar with `main.mjs` at its top. */
@@ -36,8 +37,8 @@ export interface ComputeOptions {
   readonly endpointUrl: () => string;
   /** What the CloudWatch agent of an instance reports, once per scaled collection interval. */
   readonly putMetricData: (data: MetricData) => void | Promise<void>;
-  /** The bundle with this sha (found in the user data), or the current one when the user data names none. */
-  readonly bundle: (sha256: string | undefined) => Promise<NodeBundle>;
+  /** Fetches the bundle that the user data names, as the instance's own role. @throws Error */
+  readonly bundle: (wanted: BundleReference, roleArn: string | undefined) => Promise<NodeBundle>;
   /** The role behind an instance profile, by the profile's name or ARN. */
   readonly instanceProfileRole: (
     profile: string,
@@ -108,6 +109,12 @@ export interface Compute {
     logicalId: string,
     properties: ResourceProperties,
   ): Promise<{ readonly autoScalingGroupName: string; readonly autoScalingGroupArn: string }>;
+  autoScalingGroupNames(): readonly string[];
+  launchTemplateNames(): readonly string[];
+  /** Ids of the instances whose data volume is still there. */
+  volumes(): Promise<readonly string[]>;
+  /** ARN of a group that is there, for example from an earlier life. */
+  autoScalingGroupArn(autoScalingGroupName: string): string | undefined;
   /** As a stack deletion does it: sets everything to 0, terminates through the hooks, resolves when all are gone. */
   deleteAutoScalingGroup(autoScalingGroupName: string): Promise<void>;
 

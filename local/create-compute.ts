@@ -13,7 +13,7 @@ import { Ec2, type Ec2State } from './ec2/ec2.ts';
 import { isTerminated, type Machine } from './ec2/machine.ts';
 import { MachineRoom } from './ec2/machine-room.ts';
 import { ec2Service } from './ec2/operations.ts';
-import { AddressPool, checkAddresses } from './instances/addresses.ts';
+import { AddressPool, checkAddresses, DEFAULT_PRIVATE_PREFIX } from './instances/addresses.ts';
 import { Bundles } from './instances/bundles.ts';
 import type { Service } from './service.ts';
 import { createSts } from './sts/sts.ts';
@@ -37,7 +37,7 @@ class LocalCompute implements Compute {
   constructor(options: ComputeOptions) {
     const { clock, emit, region, availabilityZone, log = () => undefined } = options;
     const state = options.state as SavedState | undefined;
-    const { firstHost = 10, privatePrefix = '127.10.0', publicPrefix = '127.0.0' } = options;
+    const { firstHost = 10, privatePrefix = DEFAULT_PRIVATE_PREFIX, publicPrefix = '127.0.0' } = options;
     this.addresses = new AddressPool({ firstHost, privatePrefix, publicPrefix });
     this.room = new MachineRoom({
       ...options,
@@ -132,6 +132,22 @@ class LocalCompute implements Compute {
     }
     const { state } = existing ?? this.autoScaling.create(name, input);
     return { autoScalingGroupName: name, autoScalingGroupArn: state.arn };
+  }
+
+  autoScalingGroupNames(): readonly string[] {
+    return this.autoScaling.list().map(({ state }) => state.name);
+  }
+
+  launchTemplateNames(): readonly string[] {
+    return this.ec2.launchTemplates.list().map(({ name }) => name);
+  }
+
+  volumes(): Promise<readonly string[]> {
+    return this.room.volumes();
+  }
+
+  autoScalingGroupArn(autoScalingGroupName: string): string | undefined {
+    return this.autoScaling.list().find(({ state }) => state.name === autoScalingGroupName)?.state.arn;
   }
 
   async deleteAutoScalingGroup(autoScalingGroupName: string): Promise<void> {

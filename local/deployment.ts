@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { CloudOptions } from './cloud.ts';
 import type { Compute } from './compute.ts';
+import { DEFAULT_PRIVATE_PREFIX } from './instances/addresses.ts';
 import type { Services } from './services.ts';
-import type { CloudState } from './state-file.ts';
 import type { ParameterValues } from './template/parameters.ts';
 import type { ResourceHandlers } from './template/resource-handler.ts';
 import { computeResources } from './template/resources/compute.ts';
@@ -18,19 +18,18 @@ import type { Template } from './template/template.ts';
 interface DeploymentOptions {
   readonly services: Services;
   readonly compute: Compute;
-  readonly packageDirectory: string;
   readonly directory: string;
   readonly endpointUrl: () => string;
-  readonly earlier: CloudState['resources'];
-  /** Brings the instances of an earlier life back; called when all they depend on exists. Safe to repeat. */
-  readonly startInstances: () => Promise<void>;
+  /** Whether the stacks of an earlier life are being taken up. */
+  readonly isRestoring: () => boolean;
 }
 
 /** Who creates which type of resource. A type that is missing here stops the deploy. */
 export function resourceHandlers(options: DeploymentOptions): ResourceHandlers {
-  const { services, compute, packageDirectory, endpointUrl } = options;
+  const { services, compute, endpointUrl, isRestoring } = options;
   const { bridge, cloudWatch, credentials, dynamoDb, faults, iam, lambda, logs, s3, sqs, queueUrl } =
     services;
+  const { readObject } = services;
   const codeDirectory = join(options.directory, 'functions');
   return {
     ...NETWORK_RESOURCES,
@@ -40,25 +39,34 @@ export function resourceHandlers(options: DeploymentOptions): ResourceHandlers {
     ...logResources(logs),
     ...storageResources(dynamoDb, s3),
     ...monitoringResources(cloudWatch),
-    ...lambdaResources({ lambda, faults, logs, credentials, packageDirectory, codeDirectory, endpointUrl }),
-    ...computeResources(compute, options.earlier, options.startInstances),
+    ...lambdaResources({ lambda, faults, logs, credentials, readObject, codeDirectory, endpointUrl }),
+    ...computeResources(compute, isRestoring),
+  };
+}
+
+/**
+ * Parameters that are facts of this cloud and no choice of a deployment: how fast its time runs, and where its
+ * network lies.
+ */
+export function cloudParameters(options: {
+  readonly timeScale: number;
+  readonly privatePrefix?: string | undefined;
+}): ParameterValues {
+  const { timeScale, privatePrefix = DEFAULT_PRIVATE_PREFIX } = options;
+  return {
+    TimeScale: timeScale,
+    VpcCidr: `${privatePrefix}.0/16`,
+    SubnetCidr: `${privatePrefix}.0/24`,
   };
 }
 
 /** Template parameters that the options of the local cloud decide, as far as the template declares them. */
-export function parameterValues(
-  template: Template,
-  options: CloudOptions,
-  networks: { readonly vpcCidr: string; readonly subnetCidr: string },
-): ParameterValues {
+export function parameterValues(template: Template, options: CloudOptions): ParameterValues {
   const known: ParameterValues = {
     MinSize: options.min,
     MaxSize: options.max,
     DesiredCapacity: options.desired,
     DiskThresholdPercent: options.threshold,
-    TimeScale: options.timeScale,
-    VpcCidr: networks.vpcCidr,
-    SubnetCidr: networks.subnetCidr,
   };
   return Object.fromEntries(
     Object.entries(known).filter(([name]) => Object.hasOwn(template.Parameters, name)),
@@ -70,9 +78,4 @@ export function refOf(stack: Stack, type: string): string {
   const resource = stack.resources.find((candidate) => candidate.type === type);
   if (resource === undefined) throw new Error(`the template has no ${type}`);
   return resource.ref;
-}
-
-/** What `chordfs up --dir` compares the next deploy with. */
-export function deployedProperties(stack: Stack): CloudState['resources'] {
-  return Object.fromEntries(stack.resources.map(({ logicalId, properties }) => [logicalId, properties]));
 }

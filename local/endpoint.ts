@@ -29,7 +29,7 @@ interface EndpointOptions {
   /** Serves what is below `/_chordfs/local/faults`. */
   readonly control: (request: HttpRequest) => HttpResponse;
   /** Answer of `GET /_chordfs/local`. */
-  readonly state: () => unknown;
+  readonly state: () => Promise<unknown> | unknown;
   readonly log: (line: string) => void;
   /** Sees every call, before faults and service; for tests that compare calls with roles. */
   readonly onCall?: ((call: EndpointCall) => void) | undefined;
@@ -141,7 +141,7 @@ class EndpointServer {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/', headers } = incoming;
     if (method === 'GET' && url === '/_chordfs/local') {
-      const body = JSON.stringify(this.#options.state(), undefined, 1);
+      const body = JSON.stringify(await this.#options.state(), undefined, 1);
       return write(response, { status: 200, headers: { 'content-type': 'application/json' }, body });
     }
     const request: HttpRequest = { method, url, headers, body: await readBody(incoming) };

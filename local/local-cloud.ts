@@ -1,4 +1,6 @@
+import type { Account } from './account.ts';
 import type { Cloud, CloudNode } from './cloud.ts';
+import type { StackRecord } from './cloud-formation/stack-record.ts';
 import type { Compute, InstanceView } from './compute.ts';
 import { refOf } from './deployment.ts';
 import type { Faults } from './faults.ts';
@@ -12,6 +14,7 @@ export interface LocalCloud extends Cloud {
   readonly compute: Compute;
   readonly services: Services;
   readonly stack: Stack;
+  readonly account: Account;
   readonly directory: string;
 }
 
@@ -35,16 +38,18 @@ async function desiredCapacity(compute: Compute, groupName: string): Promise<num
   return AutoScalingGroups?.[0]?.DesiredCapacity ?? 0;
 }
 
-/** Shows what `startCloud` has put together. */
-export function localCloud(
-  parts: Pick<LocalCloud, 'endpoint' | 'region' | 'stack' | 'compute' | 'services' | 'directory' | 'stop'>,
-): LocalCloud {
-  const { stack, compute, services } = parts;
+/** An account, seen through one stack of chordfs in it. */
+export function localCloud(account: Account, record: StackRecord): LocalCloud {
+  const { compute, services, stacks, endpoint, region, directory, stop } = account;
+  const stack = stacks.asStack(record);
   const autoScalingGroupName = refOf(stack, 'AWS::AutoScaling::AutoScalingGroup');
   const tableName = refOf(stack, 'AWS::DynamoDB::Table');
   const busName = refOf(stack, 'AWS::Events::EventBus');
   const inService = (): readonly InstanceView[] =>
-    compute.instances().filter((instance) => instance.lifecycleState === 'InService');
+    compute
+      .instances()
+      .filter((instance) => instance.autoScalingGroupName === autoScalingGroupName)
+      .filter((instance) => instance.lifecycleState === 'InService');
 
   async function nodes(): Promise<readonly CloudNode[]> {
     const idOf = await positions(services, tableName);
@@ -57,7 +62,14 @@ export function localCloud(
   }
 
   return {
-    ...parts,
+    endpoint,
+    region,
+    directory,
+    stop,
+    account,
+    compute,
+    services,
+    stack,
     autoScalingGroupName,
     busName,
     tableName,
@@ -66,26 +78,5 @@ export function localCloud(
     whenReady: (signal) =>
       untilReady(() => desiredCapacity(compute, autoScalingGroupName), inService, signal),
     onScalingEvent: (listener) => services.bridge.onEvent(busName, listener),
-  };
-}
-
-/** For `GET /_chordfs/local`: what there is, for people and for the dashboard. */
-export function stateView(
-  directory: string,
-  services: Services,
-  compute: Compute,
-  stack: Stack | undefined,
-): unknown {
-  return {
-    directory,
-    instances: compute.instances(),
-    resources: stack?.resources.map(({ logicalId, type, ref }) => ({ logicalId, type, ref })) ?? [],
-    alarms: services.cloudWatch.alarms(),
-    queues: services.sqs.queues().map(({ name, messages }) => ({ name, messageCount: messages.length })),
-    rules: services.bridge.busNames().flatMap((busName) => services.bridge.rules(busName)),
-    functions: services.lambda
-      .functions()
-      .map(({ configuration: { functionName, handler } }) => ({ functionName, handler })),
-    logGroups: [...services.logs.groups()].map(([name, { events }]) => ({ name, lines: events.length })),
   };
 }

@@ -3,6 +3,7 @@ import { type AlarmStates, CloudWatch } from './cloud-watch/cloud-watch.ts';
 import { cloudWatchService } from './cloud-watch/operations.ts';
 import type { MetricData } from './compute.ts';
 import { type DynamoDb, startDynamoDb } from './dynamo-db/dynamo-db.ts';
+import { ecrService } from './ecr/ecr.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
 import { eventBridgeService } from './event-bridge/operations.ts';
 import { Faults } from './faults.ts';
@@ -39,6 +40,8 @@ export interface Services {
   readonly logs: Logs;
   readonly s3: S3;
   readonly sqs: Sqs;
+  /** What a service of this account reads out of its buckets. @throws AwsError */
+  readObject(bucket: string, key: string): Promise<Uint8Array>;
   queueUrl(name: string): string;
   /** What the agents of instances report, without the way over the wire. */
   putMetricData(data: MetricData): void;
@@ -71,6 +74,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     },
   });
   const queueUrl = (name: string): string => `${options.endpointUrl()}/${ACCOUNT_ID}/${name}`;
+  const s3 = new S3(join(directory, 's3'));
   const dynamoDb = await startDynamoDb(options.isKept ? join(directory, 'dynamodb') : undefined, region);
 
   return {
@@ -82,8 +86,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     iam: new Iam(),
     lambda,
     logs,
-    s3: new S3(join(directory, 's3')),
+    s3,
     sqs,
+    readObject: async (bucket, key) => (await s3.get(bucket, key)).body,
     queueUrl,
     putMetricData({ Namespace, MetricData: data }) {
       for (const { MetricName, Dimensions, Timestamp, Value } of data) {
@@ -99,6 +104,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
       cloudWatchService(cloudWatch, clock),
       logsService(logs),
       sqsService(sqs, queueUrl),
+      ecrService,
     ],
     async stop() {
       await lambda.stop();

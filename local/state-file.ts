@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { SavedStack } from './cloud-formation/stack-record.ts';
 import type { AlarmStates } from './cloud-watch/cloud-watch.ts';
 import type { ComputeState } from './compute.ts';
 
@@ -9,28 +10,34 @@ export interface CloudState {
   readonly compute: ComputeState;
   /** State of every alarm by name. */
   readonly alarms: AlarmStates;
-  /** Properties of every resource as last deployed, by logical id. */
-  readonly resources: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly stacks: readonly SavedStack[];
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 const record = z.record(z.string(), z.unknown());
+const text = z.record(z.string(), z.string());
 const stateSchema = z.object({
   format: z.literal(FORMAT),
   compute: record,
-  // Absent in files of before it was kept.
-  alarms: z
-    .record(
-      z.string(),
-      z.object({
-        value: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
-        reason: z.string(),
-        reasonData: z.string().optional(),
-        atMs: z.number(),
-      }),
-    )
-    .default({}),
-  resources: z.record(z.string(), record),
+  alarms: z.record(
+    z.string(),
+    z.object({
+      value: z.enum(['OK', 'ALARM', 'INSUFFICIENT_DATA']),
+      reason: z.string(),
+      reasonData: z.string().optional(),
+      atMs: z.number(),
+    }),
+  ),
+  stacks: z.array(
+    z.object({
+      name: z.string(),
+      id: z.string(),
+      templateBody: z.string(),
+      parameters: text,
+      tags: text,
+      resources: z.record(z.string(), record),
+    }),
+  ),
 });
 
 /** Undefined when there is none yet. @throws Error when the file is not one of ours: better than starting empty. */

@@ -8,6 +8,7 @@ import {
   DeleteTableCommand,
   DescribeTableCommand,
   DynamoDBClient,
+  ListTablesCommand,
   ResourceInUseException,
   ResourceNotFoundException,
   ScanCommand,
@@ -28,6 +29,7 @@ export interface DynamoDb {
     properties: Readonly<Record<string, unknown>>,
   ): Promise<{ readonly arn: string }>;
   deleteTable(tableName: string): Promise<void>;
+  tableNames(): Promise<readonly string[]>;
   /** All items, plain values; for what the local cloud itself shows. Empty when there is no such table. */
   items(tableName: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Flushes and closes. */
@@ -109,6 +111,9 @@ export async function startDynamoDb(directory: string | undefined, region: strin
       await client.send(new DeleteTableCommand({ TableName: tableName })).catch((error: unknown) => {
         if (!(error instanceof ResourceNotFoundException)) throw error;
       });
+    },
+    async tableNames() {
+      return (await client.send(new ListTablesCommand({}))).TableNames ?? [];
     },
     items: (tableName) => scan(client, tableName),
     async stop() {

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NODE_ENVIRONMENT } from '../../domain/node-environment.ts';
 import type { ComputeOptions } from '../compute.ts';
@@ -49,6 +49,10 @@ interface Running {
   isFrozen: boolean;
 }
 
+function profileOf({ data: { IamInstanceProfile } }: Machine): string | undefined {
+  return IamInstanceProfile?.Arn ?? IamInstanceProfile?.Name;
+}
+
 /** Boots and ends machines. Which machines there are, and what EC2 says of them, is its caller's business. */
 export class MachineRoom {
   private readonly options: MachineRoomOptions;
@@ -80,7 +84,8 @@ export class MachineRoom {
     await writeFile(join(directory, 'user-data'), text);
     const metadata = new MetadataServer(this.facts(machine));
     await metadata.listen(machine.privateIp, METADATA_PORT);
-    const bundleDirectory = how === 'normally' ? await this.unpack(userData) : new Error('verify the bundle');
+    const bundleDirectory =
+      how === 'normally' ? await this.unpack(machine, userData) : new Error('verify the bundle');
     if (bundleDirectory instanceof Error) {
       const agent = { stop: () => undefined };
       this.running.set(machine.instanceId, { process: undefined, metadata, agent, isFrozen: false });
@@ -120,6 +125,19 @@ export class MachineRoom {
     else await running.process.stop();
   }
 
+  /** Ids of the machines whose data volume is still there. */
+  async volumes(): Promise<readonly string[]> {
+    const root = join(this.options.directory, 'instances');
+    const instanceIds = await readdir(root).catch(() => []);
+    const kept = await Promise.all(
+      instanceIds.map(async (instanceId) => {
+        const found = await stat(join(root, instanceId, 'data')).catch(() => undefined);
+        return found === undefined ? [] : [instanceId];
+      }),
+    );
+    return kept.flat();
+  }
+
   /** The volume goes with the machine (`DeleteOnTermination`); its log stays for whoever asks why. */
   async discardVolume(instanceId: string): Promise<void> {
     await rm(join(this.directoryOf(instanceId), 'data'), { recursive: true, force: true });
@@ -144,10 +162,11 @@ export class MachineRoom {
   }
 
   /** The unpacked bundle, or why the boot script cannot have it. */
-  private async unpack({ bundleSha256 }: UserData): Promise<string | Error> {
+  private async unpack(machine: Machine, userData: UserData): Promise<string | Error> {
     const { bundles, bundle } = this.options;
+    if (userData.bundle === undefined) return new Error('the user data downloads no node bundle');
     try {
-      return await bundles.unpack(await bundle(bundleSha256));
+      return await bundles.unpack(await bundle(userData.bundle, this.roleOf(machine)?.roleArn));
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -183,9 +202,8 @@ export class MachineRoom {
   }
 
   private facts(machine: Machine): InstanceFacts {
-    const { IamInstanceProfile, MetadataOptions, InstanceType, ImageId } = machine.data;
-    const profile = IamInstanceProfile?.Arn ?? IamInstanceProfile?.Name;
-    const role = profile === undefined ? undefined : this.options.instanceProfileRole(profile);
+    const { MetadataOptions, InstanceType, ImageId } = machine.data;
+    const role = this.roleOf(machine);
     return {
       instanceId: machine.instanceId,
       privateIp: machine.privateIp,
@@ -198,12 +216,17 @@ export class MachineRoom {
       launchedMs: machine.launchedMs,
       tags: MetadataOptions?.InstanceMetadataTags === 'enabled' ? machine.tags : undefined,
       roleName: role?.roleName,
-      instanceProfileArn: profile,
+      instanceProfileArn: profileOf(machine),
       credentials: role === undefined ? undefined : this.renewed(role.roleArn, machine.instanceId),
       targetLifecycleState: () => this.options.targetLifecycleState(machine.instanceId),
       spotTerminationMs: () => machine.spotTerminationMs,
       rebalanceNoticeMs: () => machine.rebalanceNoticeMs,
     };
+  }
+
+  private roleOf(machine: Machine): ReturnType<MachineRoomOptions['instanceProfileRole']> {
+    const profile = profileOf(machine);
+    return profile === undefined ? undefined : this.options.instanceProfileRole(profile);
   }
 
   private renewed(roleArn: string, instanceId: string): () => TemporaryCredentials {

@@ -47,6 +47,26 @@ export class Iam {
     return { arn };
   }
 
+  deleteRole(roleName: string): void {
+    this.#roles.delete(roleName);
+  }
+
+  deletePolicy(policyName: string, roleNames: readonly string[]): void {
+    for (const roleName of roleNames) this.#roles.get(roleName)?.policies.delete(policyName);
+  }
+
+  deleteManagedPolicy(arn: string): void {
+    this.#managed.delete(arn);
+  }
+
+  deleteInstanceProfile(name: string): void {
+    this.#profiles.delete(name);
+  }
+
+  instanceProfiles(): readonly string[] {
+    return [...this.#profiles.keys()];
+  }
+
   putInstanceProfile(name: string, roleNames: readonly string[]): { readonly arn: string } {
     this.#profiles.set(name, roleNames);
     return { arn: `arn:aws:iam::${ACCOUNT_ID}:instance-profile/${name}` };

@@ -3,6 +3,8 @@ import { CHORD_PORT, HTTP_PORT } from '../../domain/node-environment.ts';
 
 /** Where every instance's metadata service listens, on its private address. */
 export const METADATA_PORT = 1338;
+/** First three octets of instances' private addresses, unless told otherwise. */
+export const DEFAULT_PRIVATE_PREFIX = '127.10.0';
 
 /** The two addresses of one instance. */
 export interface InstanceAddresses {

@@ -8,8 +8,22 @@ export interface UserData {
   readonly environment: Readonly<Record<string, string>>;
   /** Undefined when the user data configures no agent. */
   readonly agent: AgentConfiguration | undefined;
-  /** The bundle's checksum, found as the name of the archive the boot script downloads. */
-  readonly bundleSha256: string | undefined;
+  /** The archive that the boot script downloads; undefined when it downloads none. */
+  readonly bundle: BundleReference | undefined;
+}
+
+/** Where a node bundle lies, and the checksum that it is verified by: its name. */
+export interface BundleReference {
+  readonly bucket: string;
+  readonly key: string;
+  readonly sha256: string;
+}
+
+function bundleOf(text: string): BundleReference | undefined {
+  const [, bucket, key, sha256] = /s3:\/\/([a-z0-9.-]+)\/([^\s'"]*?([0-9a-f]{64})\.tgz)/.exec(text) ?? [];
+  return bucket === undefined || key === undefined || sha256 === undefined
+    ? undefined
+    : { bucket, key, sha256 };
 }
 
 const ENVIRONMENT_PATH = '/etc/chordfs/node.env';
@@ -57,6 +71,6 @@ export function parseUserData(text: string): UserData {
   return {
     environment: parseEnvironmentFile(environment),
     agent: agent === undefined ? undefined : parseAgentConfiguration(agent),
-    bundleSha256: /([0-9a-f]{64})\.tgz/.exec(text)?.[1],
+    bundle: bundleOf(text),
   };
 }

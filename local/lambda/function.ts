@@ -17,6 +17,8 @@ export interface FunctionConfiguration {
   readonly reservedConcurrency: number | undefined;
   readonly roleArn: string;
   readonly logGroupName: string;
+  /** Ms since the epoch. */
+  readonly modifiedMs: number;
 }
 
 export interface FunctionOptions {

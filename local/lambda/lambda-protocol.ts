@@ -19,6 +19,7 @@ function configurationView({ configuration }: LambdaFunction) {
     Timeout: configuration.timeoutMs / 1000,
     MemorySize: configuration.memoryMiB,
     Version: '$LATEST',
+    LastModified: new Date(configuration.modifiedMs).toISOString().replace('Z', '+0000'),
     State: 'Active',
   };
 }

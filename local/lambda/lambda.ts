@@ -85,6 +85,10 @@ export class Lambda {
     this.#permissions.delete(id);
   }
 
+  permissionIds(): readonly string[] {
+    return [...this.#permissions.keys()];
+  }
+
   /** Whether a service acting for `sourceArn` may invoke the function. */
   isPermitted(functionNameOrArn: string, principal: string, sourceArn: string): boolean {
     const name = nameOf(functionNameOrArn);

@@ -86,10 +86,16 @@ export const MODELS: ReadonlyMap<string, ServiceModel> = new Map([
     },
     () => import('@aws-sdk/client-cloudwatch'),
   ),
+  model(
+    'cloudformation',
+    { version: '2010-05-15', xmlNamespace: 'http://cloudformation.amazonaws.com/doc/2010-05-15/' },
+    () => import('@aws-sdk/client-cloudformation'),
+  ),
   model('events', { targetPrefix: 'AWSEvents' }, () => import('@aws-sdk/client-eventbridge')),
   model('dynamodb', { targetPrefix: 'DynamoDB_20120810' }),
   model('logs', { targetPrefix: 'Logs_20140328' }),
   model('sqs', { targetPrefix: 'AmazonSQS', isQueryCompatible: true }),
+  model('ecr', { targetPrefix: 'AmazonEC2ContainerRegistry_V20150921' }),
   model('ssm', { targetPrefix: 'AmazonSSM' }),
 ]);
 

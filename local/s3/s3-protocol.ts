@@ -22,7 +22,17 @@ function objectHeaders(object: StoredObject): Record<string, string> {
     etag: `"${object.etag}"`,
     'last-modified': new Date(object.modifiedMs).toUTCString(),
     'content-type': 'application/octet-stream',
+    ...Object.fromEntries(
+      Object.entries(object.metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]),
+    ),
   };
+}
+
+function metadataOf({ headers }: HttpRequest): Record<string, string> {
+  const entries = Object.entries(headers).flatMap(([name, value]) =>
+    name.startsWith('x-amz-meta-') ? [[name.slice('x-amz-meta-'.length), String(value)] as const] : [],
+  );
+  return Object.fromEntries(entries);
 }
 
 /**
@@ -88,6 +98,10 @@ async function serveBucket(
     for (const key of keys) await s3.remove(bucket, key);
     return xml('DeleteResult', keys.map((key) => `<Deleted><Key>${escapeXml(key)}</Key></Deleted>`).join(''));
   }
+  if (request.method === 'DELETE') {
+    await s3.deleteBucket(bucket);
+    return { status: 204, headers: {}, body: '' };
+  }
   const objects = await s3.list(bucket, query.get('prefix') ?? '');
   if (request.method === 'HEAD') return { status: 200, headers: {}, body: '' };
   if (request.method === 'GET') return listing(bucket, query.get('prefix') ?? '', objects);
@@ -97,7 +111,7 @@ async function serveBucket(
 async function serveObject(s3: S3, bucket: string, key: string, request: HttpRequest): Promise<HttpResponse> {
   switch (request.method) {
     case 'PUT': {
-      const object = await s3.put(bucket, key, decodeBody(request));
+      const object = await s3.put(bucket, key, decodeBody(request), metadataOf(request));
       return { status: 200, headers: { etag: `"${object.etag}"` }, body: '' };
     }
     case 'GET': {

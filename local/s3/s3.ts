@@ -9,7 +9,12 @@ export interface StoredObject {
   readonly modifiedMs: number;
   /** MD5 in hex, without the quotes. */
   readonly etag: string;
+  /** The user's own (`x-amz-meta-*`), without the prefix. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
+
+/** Beside the buckets; no bucket can have this name. */
+const METADATA = '.metadata';
 
 /** S3, as little of it as the bundle bucket needs: whole objects, kept as files under `directory/<bucket>/`. */
 export class S3 {
@@ -27,17 +32,35 @@ export class S3 {
     return { arn: `arn:aws:s3:::${name}` };
   }
 
+  /** @throws AwsError `BucketNotEmpty`, which is what keeps many a stack from being deleted. */
   async deleteBucket(name: string): Promise<void> {
+    if (!this.#buckets.has(name)) return;
+    const left = await this.list(name, '');
+    if (left.length > 0) {
+      const message = `The bucket you tried to delete is not empty: ${left[0]?.key}`;
+      throw new AwsError('BucketNotEmpty', message, 409);
+    }
     this.#buckets.delete(name);
     await rm(join(this.#directory, name), { recursive: true, force: true });
+    await rm(join(this.#directory, METADATA, name), { recursive: true, force: true });
   }
 
   buckets(): readonly string[] {
     return [...this.#buckets];
   }
 
-  async put(bucket: string, key: string, body: Uint8Array): Promise<StoredObject> {
+  async put(
+    bucket: string,
+    key: string,
+    body: Uint8Array,
+    metadata: Readonly<Record<string, string>> = {},
+  ): Promise<StoredObject> {
     const path = this.#path(bucket, key);
+    const metadataPath = this.#metadataPath(bucket, key);
+    if (Object.keys(metadata).length > 0) {
+      await mkdir(dirname(metadataPath), { recursive: true });
+      await writeFile(metadataPath, JSON.stringify(metadata));
+    } else await rm(metadataPath, { force: true });
     await mkdir(dirname(path), { recursive: true });
     const fresh = `${path}.${process.pid}.uploading`;
     await writeFile(fresh, body);
@@ -51,6 +74,11 @@ export class S3 {
     return { object, body: await readFile(this.#path(bucket, key)) };
   }
 
+  /** Where an object lies on this machine. @throws AwsError */
+  pathOf(bucket: string, key: string): string {
+    return this.#path(bucket, key);
+  }
+
   async head(bucket: string, key: string): Promise<StoredObject> {
     const path = this.#path(bucket, key);
     const found = await stat(path).catch(() => undefined);
@@ -58,7 +86,9 @@ export class S3 {
     const etag = createHash('md5')
       .update(await readFile(path))
       .digest('hex');
-    return { key, sizeBytes: found.size, modifiedMs: found.mtimeMs, etag };
+    const text = await readFile(this.#metadataPath(bucket, key), 'utf8').catch(() => '{}');
+    const metadata = JSON.parse(text) as Record<string, string>;
+    return { key, sizeBytes: found.size, modifiedMs: found.mtimeMs, etag, metadata };
   }
 
   async list(bucket: string, prefix: string): Promise<readonly StoredObject[]> {
@@ -74,6 +104,11 @@ export class S3 {
 
   async remove(bucket: string, key: string): Promise<void> {
     await rm(this.#path(bucket, key), { force: true });
+    await rm(this.#metadataPath(bucket, key), { force: true });
+  }
+
+  #metadataPath(bucket: string, key: string): string {
+    return resolve(this.#directory, METADATA, bucket, `${key}.json`);
   }
 
   /** Keys become paths, so one that would leave its bucket's folder is refused. */

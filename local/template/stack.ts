@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ACCOUNT_ID } from '../service.ts';
 import { orderResources } from './dependencies.ts';
 import { evaluate, type Scope } from './intrinsics.ts';
@@ -5,18 +6,44 @@ import { type ParameterValues, resolveParameters } from './parameters.ts';
 import type { CreatedResource, ResourceHandlers } from './resource-handler.ts';
 import { type Template, TemplateError } from './template.ts';
 
-interface StackOptions {
+export interface StackOptions {
   readonly template: Template;
   readonly parameters: ParameterValues;
   readonly stackName: string;
   readonly region: string;
   readonly handlers: ResourceHandlers;
+  /** What the stack has already: what is unchanged stays as it is, what the template no longer has is deleted. */
+  readonly previous?: readonly StackResource[] | undefined;
+  /** Properties by logical id, of a stack of an earlier life: what is created now was there before. */
+  readonly earlier?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
+  /** Told of every step, in order. */
+  readonly onStep?: ((step: StackStep) => void) | undefined;
+}
+
+export type StackAction = 'CREATE' | 'UPDATE' | 'DELETE';
+
+/** One step with one resource, named as CloudFormation's events name it. */
+export interface StackStep {
+  readonly logicalId: string;
+  readonly type: string;
+  readonly ref: string;
+  readonly status: `${StackAction}_${'IN_PROGRESS' | 'COMPLETE' | 'FAILED'}`;
+  readonly reason?: string | undefined;
 }
 
 export interface StackResource extends CreatedResource {
   readonly logicalId: string;
   readonly type: string;
   readonly properties: Readonly<Record<string, unknown>>;
+}
+
+/** A deployment that failed half-way, with what had been created or changed until then. */
+export class StackFailure extends TemplateError {
+  readonly touched: readonly StackResource[];
+  constructor(message: string, touched: readonly StackResource[], options?: ErrorOptions) {
+    super(message, options);
+    this.touched = touched;
+  }
 }
 
 export interface Stack {
@@ -98,9 +125,73 @@ function assertTypesKnown({ template, handlers }: StackOptions, logicalIds: read
   if (unknown.length > 0) throw new TemplateError(`the local cloud cannot create ${unknown.join(', ')}`);
 }
 
-/** Creates every resource of the template, each after those it needs. @throws TemplateError naming the resource. */
+/** Runs one step and tells of its beginning and its end. */
+async function tellingOf<T extends { readonly ref: string }>(
+  options: Pick<StackOptions, 'onStep'>,
+  subject: { readonly logicalId: string; readonly type: string; readonly ref: string },
+  action: StackAction,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { logicalId, type } = subject;
+  const tell = (status: 'IN_PROGRESS' | 'COMPLETE' | 'FAILED', ref: string, reason?: string): void =>
+    options.onStep?.({ logicalId, type, ref, status: `${action}_${status}`, reason });
+  tell('IN_PROGRESS', subject.ref);
+  try {
+    const result = await work();
+    tell('COMPLETE', result.ref);
+    return result;
+  } catch (error) {
+    tell('FAILED', subject.ref, error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+}
+
+/** Deletes resources in reverse order of their creation. @throws what the first deletion that fails throws. */
+export async function deleteResources(
+  resources: readonly StackResource[],
+  onStep?: StackOptions['onStep'],
+): Promise<void> {
+  for (const resource of [...resources].reverse()) {
+    await tellingOf({ onStep }, resource, 'DELETE', async () => {
+      await resource.delete?.();
+      return resource;
+    });
+  }
+}
+
+async function deployOne(options: StackOptions, logicalId: string, scope: Scope): Promise<StackResource> {
+  const resource = options.template.Resources[logicalId];
+  const handler = options.handlers[resource?.Type ?? ''];
+  if (resource === undefined || handler === undefined) throw new TemplateError(`no resource ${logicalId}`);
+  const type = resource.Type;
+  const properties = evaluate(resource.Properties, scope) as Record<string, unknown>;
+  const before = options.previous?.find((other) => other.logicalId === logicalId && other.type === type);
+  if (before !== undefined && isDeepStrictEqual(before.properties, properties)) return before;
+  const { stackName, region } = options;
+  const previous = before?.properties ?? options.earlier?.[logicalId];
+  const request = { logicalId, type, properties, previous, stackName, region };
+  const subject = { logicalId, type, ref: before?.ref ?? '' };
+  return await tellingOf(options, subject, before === undefined ? 'CREATE' : 'UPDATE', async () => ({
+    logicalId,
+    type,
+    properties,
+    ...(await handler(request)),
+  }));
+}
+
+/** What an update leaves over: resources that the template no longer has, or has under another physical name. */
+function superseded(previous: readonly StackResource[], now: readonly StackResource[]): StackResource[] {
+  const key = ({ type, ref }: StackResource): string => `${type} ${ref}`;
+  const kept = new Set(now.map(key));
+  return previous.filter((resource) => !kept.has(key(resource)));
+}
+
+/**
+ * Creates every resource of the template, each after those it needs, or updates those that changed.
+ * @throws TemplateError before anything is touched; StackFailure, naming the resource, afterwards.
+ */
 export async function deployStack(options: StackOptions): Promise<Stack> {
-  const { template, handlers } = options;
+  const { template, previous = [], onStep } = options;
   const created = new Map<string, StackResource>();
   const scope = scopeOf(options, created);
   const isIncluded = (logicalId: string): boolean => {
@@ -113,28 +204,28 @@ export async function deployStack(options: StackOptions): Promise<Stack> {
   assertTypesKnown(options, order);
 
   for (const logicalId of order) {
-    const resource = template.Resources[logicalId];
-    const handler = handlers[resource?.Type ?? ''];
-    if (resource === undefined || handler === undefined) continue;
     try {
-      const properties = evaluate(resource.Properties, scope) as Record<string, unknown>;
-      const request = { logicalId, type: resource.Type, properties, ...options };
-      created.set(logicalId, { logicalId, type: resource.Type, properties, ...(await handler(request)) });
+      created.set(logicalId, await deployOne(options, logicalId, scope));
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new TemplateError(`${logicalId} (${resource.Type}): ${reason}`, { cause });
+      const type = template.Resources[logicalId]?.Type;
+      // Whatever the failed one looks like now, it is not what it was.
+      const half = previous.filter((resource) => resource.logicalId === logicalId);
+      const touched = [...created.values()]
+        .filter((resource) => !previous.includes(resource))
+        .concat(half.map((resource) => ({ ...resource, properties: {} })));
+      throw new StackFailure(`${logicalId} (${type}): ${reason}`, touched, { cause });
     }
   }
 
   const resources = [...created.values()];
+  await deleteResources(superseded(previous, resources), onStep);
   const outputs = Object.entries(template.Outputs)
     .filter(([, { Condition }]) => Condition === undefined || scope.condition(Condition))
     .map(([name, { Value }]) => [name, evaluate(Value, scope)] as const);
   return {
     resources,
     outputs: Object.fromEntries(outputs),
-    async delete() {
-      for (const resource of [...resources].reverse()) await resource.delete?.();
-    },
+    delete: () => deleteResources(resources, onStep),
   };
 }

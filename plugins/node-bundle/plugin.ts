@@ -28,7 +28,7 @@ interface Serverless {
       readonly compiledCloudFormationTemplate: {
         readonly Resources: Record<string, { Properties: Record<string, unknown> }>;
       };
-      readonly stackParameters?: StackParameter[];
+      stackParameters?: StackParameter[];
       /** The framework found nothing to change. */
       readonly shouldNotDeploy?: boolean;
     };
@@ -64,13 +64,15 @@ export class NodeBundlePlugin {
   private readonly serverless: Serverless;
   private readonly writers: Writers;
   private before: DeployedGroup | undefined;
+  private parameters: StackParameter[] | undefined;
 
   constructor(serverless: Serverless, _options: unknown, writers: Writers) {
     this.serverless = serverless;
     this.writers = writers;
     this.hooks = {
       'after:aws:package:finalize:mergeCustomProviderResources': () => this.package(),
-      'before:aws:deploy:deploy:createStack': () => this.keepCapacity(),
+      'before:aws:deploy:deploy:createStack': () => this.holdParametersBack(),
+      'after:aws:deploy:deploy:createStack': () => this.keepCapacity(),
       'after:aws:deploy:deploy:uploadArtifacts': () => this.upload(),
       'after:aws:deploy:deploy:updateStack': () => this.refresh(),
       'before:remove:remove': () => this.announceRemoval(),
@@ -101,8 +103,19 @@ export class NodeBundlePlugin {
     this.say(`Node bundle ${bundle.sha256.slice(0, 12)}, ${Math.round(bundle.sizeBytes / 1024)} KiB`);
   }
 
+  /**
+   * The first stack holds nothing but the bucket, and CloudFormation refuses values for parameters that a template
+   * does not have: "Parameter values specified for a template which does not require them."
+   */
+  private async holdParametersBack(): Promise<void> {
+    const { provider } = this.serverless.service;
+    this.parameters = provider.stackParameters;
+    provider.stackParameters = [];
+  }
+
   /** An update must not take back what scaling has added: the group keeps the capacity it has now. */
   private async keepCapacity(): Promise<void> {
+    this.serverless.service.provider.stackParameters = this.parameters ?? [];
     this.before = await this.describe();
     if (this.before === undefined) return;
     for (const parameter of this.serverless.service.provider.stackParameters ?? []) {

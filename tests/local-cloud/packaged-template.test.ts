@@ -150,7 +150,11 @@ describe('the packaged template', () => {
 
   test.each<[string, Partial<StartOptions>, RegExp]>([
     ['a threshold that is no percentage', { threshold: 99 }, /DiskThresholdPercent: "99" is greater than 95/],
-    ['a parameter that it does not have', { parameters: { Colour: 'red' } }, /no parameter Colour/],
+    [
+      'a parameter that it does not have',
+      { parameters: { Colour: 'red' } },
+      /Parameters: \[Colour\] do not exist/,
+    ],
     ['no package', { packageDirectory: '/nowhere' }, /cannot read the template/],
   ])('does not start with %s, and says so', async (_, options, message) => {
     await expect(start(options)).rejects.toThrow(message);

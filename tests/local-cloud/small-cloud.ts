@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { strToU8, zipSync } from 'fflate';
@@ -13,6 +13,9 @@ import { storageResources } from '../../local/template/resources/storage.ts';
 import { deployStack, type Stack } from '../../local/template/stack.ts';
 import { parseTemplate } from '../../local/template/template.ts';
 
+/** Where its functions' packages lie. */
+const BUCKET = 'packages';
+
 /** The local cloud without machines. */
 export interface SmallCloud {
   readonly url: string;
@@ -26,7 +29,6 @@ export interface SmallCloud {
 
 export async function startSmallCloud(clock: CloudClock & { stop(): void }): Promise<SmallCloud> {
   const directory = await mkdtemp(join(tmpdir(), 'chordfs-test-'));
-  const packageDirectory = join(directory, 'packages');
   const lines: string[] = [];
   const calls: EndpointCall[] = [];
   let url = '';
@@ -60,6 +62,8 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
   });
   url = endpoint.url;
   const codeDirectory = join(directory, 'functions');
+  const { readObject } = services;
+  await s3.putBucket(BUCKET);
   const handlers = {
     ...iamResources(iam),
     ...eventResources(bridge),
@@ -67,7 +71,7 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     ...logResources(logs),
     ...storageResources(dynamoDb, s3),
     ...monitoringResources(cloudWatch),
-    ...lambdaResources({ lambda, faults, logs, credentials, packageDirectory, codeDirectory, endpointUrl }),
+    ...lambdaResources({ lambda, faults, logs, credentials, readObject, codeDirectory, endpointUrl }),
   };
   return {
     url,
@@ -75,9 +79,8 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     calls,
     lines,
     async deploy(resources, functions = {}) {
-      await mkdir(packageDirectory, { recursive: true });
       for (const [archive, source] of Object.entries(functions)) {
-        await writeFile(join(packageDirectory, archive), zipSync({ 'handler.mjs': strToU8(source) }));
+        await s3.put(BUCKET, `some/prefix/${archive}`, zipSync({ 'handler.mjs': strToU8(source) }));
       }
       const template = parseTemplate({ Resources: resources });
       return deployStack({ template, parameters: {}, stackName: 'small', region, handlers });
@@ -120,7 +123,7 @@ export function functionResources(name: string, properties: object = {}): Record
         Handler: 'handler.handler',
         Runtime: 'nodejs22.x',
         Role: { 'Fn::GetAtt': [`${name}Role`, 'Arn'] },
-        Code: { S3Bucket: 'b', S3Key: `some/prefix/${name}.zip` },
+        Code: { S3Bucket: BUCKET, S3Key: `some/prefix/${name}.zip` },
         Timeout: 10,
         MemorySize: 256,
         ...properties,

@@ -55,7 +55,8 @@ export function userData(): string {
       content: JSON.stringify(AGENT),
     },
   ];
-  return Buffer.from(`#cloud-config\n${stringify({ write_files: files })}`).toString('base64');
+  const runcmd = [`aws s3 cp s3://bundles/node/${'0'.repeat(64)}.tgz /opt/node.tgz`];
+  return Buffer.from(`#cloud-config\n${stringify({ write_files: files, runcmd })}`).toString('base64');
 }
 
 export const LAUNCH_TEMPLATE = {

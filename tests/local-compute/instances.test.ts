@@ -179,8 +179,8 @@ describe('user data', () => {
     const sha = 'ab'.repeat(32);
 
     expect(
-      parseUserData(`${config('A=1')}runcmd:\n  - aws s3 cp s3://b/node/${sha}.tgz /opt\n`).bundleSha256,
-    ).toBe(sha);
+      parseUserData(`${config('A=1')}runcmd:\n  - aws s3 cp s3://b/node/${sha}.tgz /opt\n`).bundle,
+    ).toEqual({ bucket: 'b', key: `node/${sha}.tgz`, sha256: sha });
   });
 
   test.each([

@@ -1,15 +1,8 @@
 import type { Compute } from '../../compute.ts';
 import { generatedName, type ResourceHandlers } from '../resource-handler.ts';
 
-/**
- * @param earlier The properties that a resource had at the last deploy onto the same state, by logical id.
- * @param startInstances Brings the instances of an earlier life back.
- */
-export function computeResources(
-  compute: Compute,
-  earlier: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-  startInstances: () => Promise<void>,
-): ResourceHandlers {
+/** @param isRestoring Whether the stacks of an earlier life are being taken up: their groups are there already. */
+export function computeResources(compute: Compute, isRestoring: () => boolean): ResourceHandlers {
   return {
     'AWS::EC2::LaunchTemplate'(request) {
       const LaunchTemplateName = request.properties['LaunchTemplateName'] ?? generatedName(request);
@@ -30,22 +23,23 @@ export function computeResources(
     },
     async 'AWS::AutoScaling::AutoScalingGroup'(request) {
       const { DesiredCapacity, ...others } = request.properties;
-      // CloudFormation updates what changed in the template. A group that has grown since keeps its size when
-      // the template is deployed again as it was.
-      // By now all that the group depends on exists: the instances of an earlier life may come back.
-      await startInstances();
-      const isUnchanged = earlier[request.logicalId]?.['DesiredCapacity'] === DesiredCapacity;
-      const properties = isUnchanged ? others : request.properties;
-      const AutoScalingGroupName = properties['AutoScalingGroupName'] ?? generatedName(request);
-      const group = await compute.putAutoScalingGroup(request.logicalId, {
-        ...properties,
-        AutoScalingGroupName,
+      const name = String(request.properties['AutoScalingGroupName'] ?? generatedName(request));
+      const group = (AutoScalingGroupARN: string) => ({
+        ref: name,
+        attributes: { AutoScalingGroupARN },
+        delete: () => compute.deleteAutoScalingGroup(name),
       });
-      return {
-        ref: group.autoScalingGroupName,
-        attributes: { AutoScalingGroupARN: group.autoScalingGroupArn },
-        delete: () => compute.deleteAutoScalingGroup(group.autoScalingGroupName),
-      };
+      const kept = isRestoring() ? compute.autoScalingGroupArn(name) : undefined;
+      if (kept !== undefined) return group(kept);
+      // CloudFormation updates what changed in the template: a group that has grown since keeps its size when
+      // the template is deployed again as it was.
+      const isUnchanged = request.previous?.['DesiredCapacity'] === DesiredCapacity;
+      const properties = isUnchanged ? others : request.properties;
+      const put = await compute.putAutoScalingGroup(request.logicalId, {
+        ...properties,
+        AutoScalingGroupName: name,
+      });
+      return group(put.autoScalingGroupArn);
     },
   };
 }

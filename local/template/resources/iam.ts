@@ -26,27 +26,28 @@ export function iamResources(iam: Iam): ResourceHandlers {
         managedPolicyArns: properties.ManagedPolicyArns,
       });
       const RoleId = `AROA${physicalIdOf(request).toUpperCase()}`;
-      return { ref: roleName, attributes: { Arn: arn, RoleId } };
+      return { ref: roleName, attributes: { Arn: arn, RoleId }, delete: () => iam.deleteRole(roleName) };
     },
     'AWS::IAM::Policy'(request) {
       const { PolicyName, PolicyDocument, Roles } = read(rolePolicySchema, request.properties);
       iam.putPolicy(PolicyName, PolicyDocument, Roles);
-      return { ref: PolicyName };
+      return { ref: PolicyName, delete: () => iam.deletePolicy(PolicyName, Roles) };
     },
     'AWS::IAM::RolePolicy'(request) {
       const { PolicyName, PolicyDocument, RoleName } = read(oneRolePolicySchema, request.properties);
       iam.putPolicy(PolicyName, PolicyDocument, [RoleName]);
-      return { ref: PolicyName };
+      return { ref: PolicyName, delete: () => iam.deletePolicy(PolicyName, [RoleName]) };
     },
     'AWS::IAM::ManagedPolicy'(request) {
       const { ManagedPolicyName, PolicyDocument } = read(managedPolicySchema, request.properties);
       const { arn } = iam.putManagedPolicy(ManagedPolicyName ?? generatedName(request), PolicyDocument);
-      return { ref: arn, attributes: { PolicyArn: arn } };
+      return { ref: arn, attributes: { PolicyArn: arn }, delete: () => iam.deleteManagedPolicy(arn) };
     },
     'AWS::IAM::InstanceProfile'(request) {
       const { InstanceProfileName, Roles } = read(profileSchema, request.properties);
       const name = InstanceProfileName ?? generatedName(request);
-      return { ref: name, attributes: { Arn: iam.putInstanceProfile(name, Roles).arn } };
+      const { arn } = iam.putInstanceProfile(name, Roles);
+      return { ref: name, attributes: { Arn: arn }, delete: () => iam.deleteInstanceProfile(name) };
     },
   };
 }

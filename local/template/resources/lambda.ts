@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Faults } from '../../faults.ts';
 import type { Credentials } from '../../imds/credentials.ts';
@@ -19,8 +19,8 @@ interface LambdaResourceOptions {
   readonly faults: Faults;
   readonly logs: Logs;
   readonly credentials: Credentials;
-  /** Where `sls package` left the archives. */
-  readonly packageDirectory: string;
+  /** Reads a package out of a bucket. */
+  readonly readObject: (bucket: string, key: string) => Promise<Uint8Array>;
   /** Where they are unpacked, one folder a function. */
   readonly codeDirectory: string;
   readonly endpointUrl: () => string;
@@ -31,7 +31,7 @@ const functionSchema = z.object({
   Handler: z.string().regex(/\.[^./]+$/),
   Runtime: z.string().regex(/^nodejs\d+\.x$/),
   Role: z.string(),
-  Code: z.object({ S3Key: z.string() }),
+  Code: z.object({ S3Bucket: z.string(), S3Key: z.string() }),
   MemorySize: wholeNumber.default(128),
   Timeout: wholeNumber.default(3),
   Environment: z.object({ Variables: z.record(z.string(), text).default({}) }).default({ Variables: {} }),
@@ -89,7 +89,9 @@ function lambdaFunction(options: LambdaResourceOptions): ResourceHandler {
     const functionArn = `arn:aws:lambda:${request.region}:${ACCOUNT_ID}:function:${name}`;
     const codeDirectory = join(options.codeDirectory, name);
     const logGroupName = properties.LoggingConfig.LogGroup ?? `/aws/lambda/${name}`;
-    await unpackFunction(join(options.packageDirectory, basename(properties.Code.S3Key)), codeDirectory);
+    const { S3Bucket, S3Key } = properties.Code;
+    const archive = await options.readObject(S3Bucket, S3Key);
+    await unpackFunction({ name: S3Key, archive }, codeDirectory);
     const keys = options.credentials.issue(properties.Role, name);
     await options.lambda.putFunction({
       faults: options.faults,
@@ -113,6 +115,7 @@ function lambdaFunction(options: LambdaResourceOptions): ResourceHandler {
         reservedConcurrency: properties.ReservedConcurrentExecutions,
         roleArn: properties.Role,
         logGroupName,
+        modifiedMs: Date.now(),
       },
     });
     options.lambda.configureAsync(name, { deadLetterArn: properties.DeadLetterConfig.TargetArn });
