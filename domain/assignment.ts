@@ -1,5 +1,6 @@
 import { claimGenesis, decideGenesis } from './genesis.ts';
 import { formatIdentifier, type Identifier, parseIdentifier } from './identifier.ts';
+import { isPlaceStillGood, type PlacesSeen, placeFor } from './joiner-place.ts';
 import {
   type InstanceFacts,
   isTerminal,
@@ -17,6 +18,7 @@ import {
   type ItemStore,
   NODE_PREFIX,
   POSITION_PREFIX,
+  remove,
   ringPartition,
   type StoredItem,
   type TableWrite,
@@ -70,7 +72,7 @@ interface Look {
   readonly members: readonly MemberRecord[];
   readonly positions: readonly PositionClaim[];
   /** The claim last ordered through META; its POS# item may not be there yet. */
-  readonly lastClaimed: Identifier | undefined;
+  readonly lastClaim: Pick<PositionClaim, 'position' | 'instanceId'> | undefined;
 }
 
 export interface PositionClaim {
@@ -118,13 +120,20 @@ async function look({ store, stage }: ClaimOptions): Promise<Look> {
   const members = await store.list(pk, NODE_PREFIX);
   const positions = await store.list(pk, POSITION_PREFIX);
   const meta = parseMeta(item);
-  const last = item?.['lastClaimed'];
   return {
     meta,
     members: members.flatMap((row) => parseMember(row) ?? []),
     positions: positions.flatMap(parsePosition).filter(({ ringId }) => ringId === meta.ringId),
-    lastClaimed: typeof last === 'string' ? parseIdentifier(last) : undefined,
+    lastClaim: parseLastClaim(item),
   };
+}
+
+function parseLastClaim(item: StoredItem | undefined): Look['lastClaim'] {
+  const { lastClaimed, lastClaimant } = item ?? {};
+  const position = typeof lastClaimed === 'string' ? parseIdentifier(lastClaimed) : undefined;
+  return position === undefined || typeof lastClaimant !== 'string'
+    ? undefined
+    : { position, instanceId: lastClaimant };
 }
 
 async function claimOnce(options: ClaimOptions, seen: Look): Promise<ClaimResult | 'again'> {
@@ -157,6 +166,26 @@ async function claimOnce(options: ClaimOptions, seen: Look): Promise<ClaimResult
     case 'join':
       return await assignJoiner(options, seen);
   }
+}
+
+/**
+ * A last look before the newcomer is admitted: minutes have passed since its place was chosen. One that no longer
+ * relieves whom it should is given back, and a better one claimed. `kept`: nothing was written.
+ */
+export async function recheckPlace(options: ClaimOptions): Promise<'kept' | ClaimResult> {
+  const { store, stage, instance } = options;
+  const seen = await look(options);
+  const { meta, members } = seen;
+  const own = members.find(({ instanceId }) => instanceId === instance.instanceId);
+  if (own?.state !== 'ASSIGNED' || own.position === undefined || own.ringId !== meta.ringId) return 'kept';
+  if (own.role !== 'joiner' || isPlaceStillGood(own.position, instance, placesOf(seen))) return 'kept';
+  if (!(await returnToPending(options, own))) return 'kept';
+  await store.write(
+    remove(positionKey(stage, own.position), [
+      { attribute: 'instanceId', is: '=', value: instance.instanceId },
+    ]),
+  );
+  return await claimPlace(options);
 }
 
 /** A place in a ring that is no more is given back; the claim then starts over. */
@@ -204,27 +233,17 @@ async function assignCreator(options: ClaimOptions, { meta }: Look): Promise<Cla
 }
 
 async function assignJoiner(options: ClaimOptions, seen: Look): Promise<ClaimResult | 'again'> {
-  const { meta, members, positions, lastClaimed } = seen;
-  const placed = members.filter(({ ringId, state }) => ringId === meta.ringId && !isTerminal(state));
-  const taken = new Set<Identifier>(positions.map(({ position }) => position));
-  if (lastClaimed !== undefined) taken.add(lastClaimed);
-  const owners = placed.flatMap(({ position, usage }) =>
-    position === undefined
-      ? []
-      : [{ id: position, capacityBytes: usage?.capacityBytes ?? 0, arcWeights: usage?.arcWeights ?? [] }],
-  );
-  // A position that is claimed but whose row is not written yet splits its arc already: two joiners never share one.
-  const known = new Set(owners.map(({ id }) => id));
-  const claimed = [...taken].filter((id) => !known.has(id));
-  const position = choosePosition({
-    members: [...owners, ...claimed.map((id) => ({ id, capacityBytes: 0, arcWeights: [] }))],
-    taken,
-  });
+  const { meta, positions } = seen;
+  const { instance } = options;
+  const own = positions.find(({ instanceId }) => instanceId === instance.instanceId);
+  // Whoever claimed it for this instance died before the row was written: finish that, rather than claim a second.
+  if (own !== undefined) return await assignRow(options, { role: 'joiner', position: own.position, meta });
+  const position = placeFor(instance, placesOf(seen));
   if (position === undefined) return { kind: 'wait' };
   const isOrdered = await options.store.write(
     updateMeta({
       stage: options.stage,
-      set: { lastClaimed: formatIdentifier(position) },
+      set: { lastClaimed: formatIdentifier(position), lastClaimant: instance.instanceId },
       add: { version: 1 },
       conditions: [
         { attribute: 'version', is: '=', value: meta.version },
@@ -235,6 +254,20 @@ async function assignJoiner(options: ClaimOptions, seen: Look): Promise<ClaimRes
   if (!isOrdered || !(await options.store.write(claimPosition(options, position, meta.ringId))))
     return 'again';
   return await assignRow(options, { role: 'joiner', position, meta });
+}
+
+/** What places are chosen on: with the claims whose instances have no row with a place yet. */
+function placesOf({ meta, members, positions, lastClaim }: Look): PlacesSeen {
+  const pending = new Set(
+    members.filter(({ state }) => state === 'PENDING').map(({ instanceId }) => instanceId),
+  );
+  const claims = lastClaim === undefined ? positions : [...positions, lastClaim];
+  return {
+    ringId: meta.ringId,
+    members,
+    claims: claims.filter(({ instanceId }) => pending.has(instanceId)).map(({ position }) => position),
+    taken: claims.map(({ position }) => position),
+  };
 }
 
 function claimPosition(options: ClaimOptions, position: Identifier, ringId: string): TableWrite {
@@ -272,7 +305,8 @@ async function assignRow(
         deadlineMs: nowMs + timing.assignedDeadlineMs,
       },
       event: claimEvent(options, {
-        id: `assigned-${instance.instanceId}-${epoch}`,
+        // With the position: a place that was exchanged before admission is a second assignment.
+        id: `assigned-${instance.instanceId}-${epoch}-${formatIdentifier(position)}`,
         detailType: 'Member Assigned',
         ring: { ringId, epoch },
         before: { state: 'PENDING' },

@@ -24,10 +24,12 @@ export interface RingMeta {
   readonly leaseUntilMs: number;
   /** Bumped before every activation, so that a claim made on an older look at the members is refused. */
   readonly version: number;
-  readonly cooldownUntilMs: number;
-  /** The last desired capacity that was decided, and for which trigger. */
+  /** The last desired capacity that was decided, when, and for which trigger. */
   readonly scaleTarget: number;
+  readonly scaleDecidedMs: number;
   readonly scaleKey: string;
+  /** Decided, and perhaps not told to the group yet: whoever decided may have died in between. */
+  readonly scalePending: boolean;
   /** When the last skipped scale-out was logged and why, so that a lasting reason is said once. */
   readonly skipReason: string;
   readonly skipLoggedMs: number;
@@ -41,9 +43,10 @@ const NO_RING: RingMeta = {
   creator: '',
   leaseUntilMs: 0,
   version: 0,
-  cooldownUntilMs: 0,
   scaleTarget: 0,
+  scaleDecidedMs: 0,
   scaleKey: '',
+  scalePending: false,
   skipReason: '',
   skipLoggedMs: 0,
   outbox: false,
@@ -66,9 +69,10 @@ export function parseMeta(item: StoredItem | undefined): RingMeta {
     creator: text('creator'),
     leaseUntilMs: numeric('leaseUntilMs'),
     version: numeric('version'),
-    cooldownUntilMs: numeric('cooldownUntilMs'),
     scaleTarget: numeric('scaleTarget'),
+    scaleDecidedMs: numeric('scaleDecidedMs'),
     scaleKey: text('scaleKey'),
+    scalePending: item['scalePending'] === true,
     skipReason: text('skipReason'),
     skipLoggedMs: numeric('skipLoggedMs'),
     outbox: Array.isArray(item[OUTBOX]) && item[OUTBOX].length > 0,

@@ -1,5 +1,8 @@
+import { type Fullness, observeFullness, roundPercent } from './fullness.ts';
 import type { MemberRecord } from './member-record.ts';
+import { nodesToAdd } from './nodes-to-add.ts';
 import type { RingMeta } from './ring-meta.ts';
+import type { Timing } from './timing.ts';
 
 /** The group as Auto Scaling describes it. */
 export interface GroupView {
@@ -15,62 +18,91 @@ export interface GroupInstance {
 }
 
 export type ScaleDecision =
-  | { readonly kind: 'scaleOut'; readonly desiredCapacity: number; readonly reason: string }
-  | { readonly kind: 'skip'; readonly reason: SkipReason };
-export type SkipReason = 'noRing' | 'teardown' | 'duplicate' | 'cooldown' | 'joining' | 'max' | 'bytesFit';
+  | {
+      readonly kind: 'scaleOut';
+      /** Absolute, so that carrying it out twice adds no node. */
+      readonly desiredCapacity: number;
+      readonly why: string;
+      readonly fullestPercent: number;
+      /** How full the fullest will be with the newcomers; undefined when nobody has reported where its bytes are. */
+      readonly expectedPercent: number | undefined;
+    }
+  | { readonly kind: 'skip'; readonly reason: SkipReason; readonly why: string };
+export type SkipReason =
+  | 'noRing'
+  | 'teardown'
+  | 'duplicate'
+  | 'telling'
+  | 'joining'
+  | 'cooldown'
+  | 'bytesFit'
+  | 'max';
 
-/**
- * How large the group should be while the disk alarm is in ALARM. The answer is an absolute capacity, so carrying it
- * out twice adds no node. As many nodes as the bytes need, at least one; never while a member is still on its way,
- * because its relief is not in the numbers yet.
- */
-export function decideScaleOut(options: {
+export interface ScalingSituation {
   readonly meta: RingMeta;
   readonly members: readonly MemberRecord[];
   readonly group: GroupView;
   /** What triggered it: the alarm's timestamp, or the reconciler's minute. The same trigger never adds twice. */
   readonly scaleKey: string;
   readonly thresholdPercent: number;
+  readonly timing: Pick<Timing, 'scaleCooldownMs'>;
   readonly nowMs: number;
-}): ScaleDecision {
-  const { meta, members, group, scaleKey, thresholdPercent, nowMs } = options;
-  const skip = (reason: SkipReason): ScaleDecision => ({ kind: 'skip', reason });
-  if (meta.status === 'TEARDOWN') return skip('teardown');
-  if (meta.status !== 'ACTIVE') return skip('noRing');
-  if (meta.scaleKey === scaleKey) return skip('duplicate');
-  if (isSomebodyOnTheWay(members, group)) return skip('joining');
-  if (group.desiredCapacity >= group.maxSize) return skip('max');
-  if (meta.cooldownUntilMs > nowMs) return skip('cooldown');
-  const active = members.filter(({ state, ringId }) => state === 'ACTIVE' && ringId === meta.ringId);
-  const fullest = Math.max(0, ...active.map(usedPercent));
-  // The metric lags behind the disks. Without any report the alarm is all there is to go by.
-  if (active.some(({ usage }) => usage !== undefined) && fullest < thresholdPercent) return skip('bytesFit');
-  const desiredCapacity = Math.min(
-    group.maxSize,
-    Math.max(group.desiredCapacity + 1, nodesNeeded(active, thresholdPercent)),
-  );
-  return { kind: 'scaleOut', desiredCapacity, reason: `fullest member at ${Math.floor(fullest)} %` };
 }
 
-function usedPercent({ usage }: MemberRecord): number {
-  return usage === undefined || usage.capacityBytes <= 0 ? 0 : (100 * usage.usedBytes) / usage.capacityBytes;
+/**
+ * How large the group should be while the disk alarm is in ALARM. As many nodes as the bytes need, at least one; never
+ * while a member is still on its way, because its relief is not in the numbers yet. Once it is ACTIVE the numbers are
+ * those of the arcs, which change at once, not those of the disks, which are tidied up later.
+ */
+export function decideScaleOut(situation: ScalingSituation): ScaleDecision {
+  const { meta, group, scaleKey } = situation;
+  if (meta.status === 'TEARDOWN') return skip('teardown', 'the stage is being removed');
+  if (meta.status !== 'ACTIVE') return skip('noRing', 'there is no ring yet');
+  if (meta.scaleKey === scaleKey) return skip('duplicate', 'this trigger has had its decision');
+  if (meta.scalePending)
+    return skip('telling', `the group is being told to have ${meta.scaleTarget} instances`);
+  const onTheWay = whoIsOnTheWay(situation);
+  if (onTheWay !== undefined) return skip('joining', onTheWay);
+  const seen = observeFullness(situation);
+  if (seen.waitsFor !== undefined) return skip('cooldown', seen.waitsFor);
+  if (!seen.isOver)
+    return skip('bytesFit', `${seen.who}, below the threshold of ${situation.thresholdPercent} %`);
+  if (group.desiredCapacity >= group.maxSize)
+    return skip('max', `${seen.who}, but MaxSize is ${group.maxSize}`);
+  return decideSize(situation, seen);
 }
 
-/** The fewest members of average capacity that hold all bytes below the threshold if these were spread evenly. */
-function nodesNeeded(active: readonly MemberRecord[], thresholdPercent: number): number {
-  const reports = active.flatMap(({ usage }) => usage ?? []);
-  const capacity = reports.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0) / reports.length;
-  const used = reports.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
-  return capacity > 0 ? Math.ceil(used / ((capacity * thresholdPercent) / 100)) : 0;
+function skip(reason: SkipReason, why: string): ScaleDecision {
+  return { kind: 'skip', reason, why };
 }
 
-function isSomebodyOnTheWay(members: readonly MemberRecord[], group: GroupView): boolean {
+function whoIsOnTheWay({ members, group }: ScalingSituation): string | undefined {
   const present = new Set(group.instances.map(({ instanceId }) => instanceId));
-  const isJoining = members.some(
+  const joining = members.filter(
     ({ state, instanceId }) =>
       (state === 'PENDING' || state === 'ASSIGNED' || state === 'JOINING') && present.has(instanceId),
   );
-  const coming = group.instances.filter(({ lifecycleState }) => lifecycleState.startsWith('Pending'));
-  const staying = group.instances.filter(({ lifecycleState }) => lifecycleState === 'InService');
-  return isJoining || coming.length > 0 || staying.length < group.desiredCapacity;
+  const [first] = joining;
+  if (first !== undefined) {
+    const others = joining.length > 1 ? ` and ${joining.length - 1} more` : '';
+    return `${first.instanceId}${others} is ${first.state}: its relief is not in the numbers yet`;
+  }
+  const coming = group.instances.find(({ lifecycleState }) => lifecycleState.startsWith('Pending'));
+  if (coming !== undefined) return `${coming.instanceId} is ${coming.lifecycleState}`;
+  const staying = group.instances.filter(({ lifecycleState }) => lifecycleState === 'InService').length;
+  return staying < group.desiredCapacity
+    ? `${staying} of ${group.desiredCapacity} instances are in service: Auto Scaling is launching`
+    : undefined;
+}
+
+function decideSize({ group, thresholdPercent }: ScalingSituation, seen: Fullness): ScaleDecision {
+  const { desiredCapacity, maxSize } = group;
+  const size = nodesToAdd(seen, { thresholdPercent, desiredCapacity, maxSize });
+  return {
+    kind: 'scaleOut',
+    desiredCapacity: desiredCapacity + size.count,
+    fullestPercent: roundPercent(seen.fullestPercent),
+    expectedPercent: size.expectedPercent,
+    why: `${seen.who}, the threshold is ${thresholdPercent} %: ${size.why}`,
+  };
 }

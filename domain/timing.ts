@@ -29,7 +29,12 @@ const DURATIONS = {
   completeLongest: { ms: 600_000, floorMs: 30_000 },
   /** Between two looks at the instance metadata for the target lifecycle state and spot notices. */
   metadataPoll: { ms: 5_000, floorMs: 300 },
-  /** No second scale-out sooner, so that the newcomer's relief can show in the metric. */
+  /** While the alarm lasts, two looks at it within this are one. */
+  decideAgain: { ms: 60_000, floorMs: 1_000 },
+  /**
+   * The longest cooldown, from the last newcomer's activation. It ends sooner: as soon as everybody's report tells of
+   * the ring with the newcomer in it. Raised: a member that cannot report holds growth up longer.
+   */
   scaleCooldown: { ms: 300_000, floorMs: 5_000 },
   /** "At MaxSize" is said again after this while the alarm lasts. */
   skipLogAgain: { ms: 3_600_000, floorMs: 30_000 },

@@ -18,10 +18,8 @@ export function onAlarm(dependencies: Dependencies) {
   return async ({ detail }: AlarmEvent): Promise<void> => {
     // The rule filters this already; a wider rule must not add nodes.
     if (detail.alarmName !== dependencies.diskAlarmName || detail.state.value !== 'ALARM') return;
-    await scaleOut(dependencies, {
-      scaleKey: `alarm-${Date.parse(detail.state.timestamp)}`,
-      cause: `alarm ${detail.alarmName}`,
-    });
+    const alarmKey = `alarm-${Date.parse(detail.state.timestamp)}`;
+    await scaleOut(dependencies, { alarmKey, scaleKey: alarmKey, cause: `alarm ${detail.alarmName}` });
   };
 }
 

@@ -88,22 +88,25 @@ async function observe(dependencies: Dependencies): Promise<Observation> {
 /** A decision that was written down but perhaps never told to the group: its target is absolute, so tell it again. */
 async function finishScaleOut(dependencies: Dependencies): Promise<void> {
   const { stage, store, timing, now } = dependencies;
-  const item = await store.get(metaKey(stage));
-  const meta = parseMeta(item);
-  const decidedMs = meta.cooldownUntilMs - timing.scaleCooldownMs;
-  if (item?.['scalePending'] !== true || meta.status !== 'ACTIVE' || now() - decidedMs < timing.outboxGraceMs)
+  const meta = parseMeta(await store.get(metaKey(stage)));
+  if (!meta.scalePending || meta.status !== 'ACTIVE' || now() - meta.scaleDecidedMs < timing.outboxGraceMs)
     return;
-  const { desiredCapacity } = await dependencies.group.describe();
-  // Somebody has asked for more meanwhile: the old target must not take it back.
-  await tellGroup(dependencies, Math.max(desiredCapacity, meta.scaleTarget), meta.scaleKey);
+  const { desiredCapacity, maxSize } = await dependencies.group.describe();
+  // Somebody has asked for more meanwhile, or lowered MaxSize: the old target must take neither back.
+  await tellGroup(
+    dependencies,
+    Math.max(desiredCapacity, Math.min(meta.scaleTarget, maxSize)),
+    meta.scaleKey,
+  );
 }
 
 /** Alarms tell of transitions only: while one lasts, the decision is made anew every minute. */
 async function decideAgain(dependencies: Dependencies): Promise<void> {
   const { isAlarming, sinceMs } = await dependencies.alarm.state();
   if (!isAlarming) return;
-  const minute = Math.floor(dependencies.now() / dependencies.timing.scaleCooldownMs);
+  const minute = Math.floor(dependencies.now() / dependencies.timing.decideAgainMs);
   await scaleOut(dependencies, {
+    alarmKey: `alarm-${sinceMs}`,
     scaleKey: `alarm-${sinceMs}-${minute}`,
     cause: `disk alarm in ALARM since ${new Date(sinceMs).toISOString()}`,
   });

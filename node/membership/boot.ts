@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { claimKeys, claimPlace } from '../../domain/assignment.ts';
+import { type ClaimOptions, claimKeys, claimPlace, recheckPlace } from '../../domain/assignment.ts';
 import { ChordfsError } from '../../domain/errors.ts';
 import { isTerminal, type MemberRecord, memberKey, parseMember } from '../../domain/member-record.ts';
 import { metaKey, parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
@@ -30,11 +30,15 @@ export async function awaitAssignment(
   const { signal, remembered } = options;
   const startedMs = performance.now();
   let pauseMs = timing.rowPollFirstMs;
+  let isChecked = false;
   for (;;) {
     signal.throwIfAborted();
     try {
       const isPatient = performance.now() - startedMs < timing.selfClaimAfterMs;
       const assignment = await lookOnce(context, { remembered, isPatient });
+      const hasMoved = assignment?.role === 'joiner' && !isChecked && (await hasBetterPlace(context));
+      isChecked ||= assignment !== undefined;
+      if (hasMoved) continue;
       if (assignment !== undefined) return assignment;
     } catch (error) {
       if (error instanceof ChordfsError && error.code === 'FORBIDDEN') throw error;
@@ -67,22 +71,37 @@ async function lookOnce(
 }
 
 async function claim(context: MembershipContext): Promise<void> {
-  const { store, stage, identity, timing, now } = context;
-  const result = await claimPlace({
-    store,
-    stage,
-    timing,
-    now,
-    instance: identity,
-    newRingId: randomUUID,
-    source: 'chordfs.node',
-    cause: 'claimed by the node itself',
-    correlationId: `self-${identity.instanceId}`,
-  });
+  const { identity } = context;
+  const result = await claimPlace(claimOptions(context, 'claimed by the node itself'));
   if (result.kind === 'refused') {
     throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: result.state });
   }
-  for (const key of claimKeys(stage, identity.instanceId)) await context.publish(key);
+  await publishClaim(context);
+}
+
+/** Whether the place given at launch has been exchanged for a better one: bytes move while a machine boots. */
+async function hasBetterPlace(context: MembershipContext): Promise<boolean> {
+  const result = await recheckPlace(claimOptions(context, 'a better place at admission'));
+  if (result === 'kept') return false;
+  await publishClaim(context);
+  return true;
+}
+
+function claimOptions(
+  { store, stage, identity, timing, now }: MembershipContext,
+  cause: string,
+): ClaimOptions {
+  return {
+    ...{ store, stage, timing, now, cause },
+    instance: identity,
+    newRingId: randomUUID,
+    source: 'chordfs.node',
+    correlationId: `self-${identity.instanceId}`,
+  };
+}
+
+async function publishClaim(context: MembershipContext): Promise<void> {
+  for (const key of claimKeys(context.stage, context.identity.instanceId)) await context.publish(key);
 }
 
 /** What the row says, if it can be acted on now. */

@@ -22,10 +22,24 @@ const fireAlarm = (event: unknown) =>
 const reconcileOnce = () => reconcile(plane.dependencies())({ 'detail-type': 'Scheduled Event' });
 
 describe('on alarm', () => {
+  /** Four members that have been there for long, the first with most of the bytes: one more node is enough. */
   async function fullRing(): Promise<void> {
     await plane.putRing();
-    await plane.putMember('i-1', { usedPercent: 80 });
-    await plane.putMember('i-2', { usedPercent: 10 });
+    plane.group.view.desiredCapacity = 4;
+    plane.group.view.maxSize = 6;
+    for (const [instanceId, usedPercent, ownPercent] of [
+      ['i-1', 72, 52],
+      ['i-2', 72, 10],
+      ['i-3', 72, 10],
+      ['i-4', 30, 10],
+    ] as const) {
+      await plane.putMember(instanceId, {
+        usedPercent,
+        ownPercent,
+        set: { stateMs: plane.nowMs - 3_600_000 },
+      });
+    }
+    await plane.reportRing();
   }
 
   test('adds one node, once, however often the event comes', async () => {
@@ -34,12 +48,12 @@ describe('on alarm', () => {
     await Promise.all([fireAlarm(alarm('ALARM')), fireAlarm(alarm('ALARM'))]);
     await fireAlarm(alarm('ALARM'));
 
-    expect(new Set(plane.group.desired)).toEqual(new Set([3]));
+    expect(new Set(plane.group.desired)).toEqual(new Set([5]));
     expect(plane.bus.types()).toEqual(['Scale Out Requested']);
     const [event] = plane.bus.events;
     expect(event?.detail).toMatchObject({
-      before: { desiredCapacity: 2 },
-      after: { desiredCapacity: 3 },
+      before: { desiredCapacity: 4 },
+      after: { desiredCapacity: 5 },
       ringId: 'ring-0',
       epoch: 1,
     });
@@ -57,7 +71,7 @@ describe('on alarm', () => {
 
   test('while somebody joins it says so and waits', async () => {
     await fullRing();
-    await plane.putMember('i-3', { state: 'JOINING', lifecycleState: 'Pending:Wait' });
+    await plane.putMember('i-5', { state: 'JOINING', lifecycleState: 'Pending:Wait' });
 
     await fireAlarm(alarm('ALARM'));
 
@@ -68,7 +82,7 @@ describe('on alarm', () => {
 
   test('at MaxSize it says so once and stays', async () => {
     await fullRing();
-    plane.group.view.maxSize = 2;
+    plane.group.view.maxSize = 4;
     plane.isAlarming = true;
 
     for (let minute = 0; minute < 5; minute++) {
@@ -80,17 +94,20 @@ describe('on alarm', () => {
     expect(plane.bus.types()).toEqual(['Scale Out Skipped']);
   });
 
-  test('as many nodes as the bytes need are asked for at once', async () => {
+  test('where only the second newcomer helps, two are asked for at once, and the log says why', async () => {
     await plane.putRing();
     plane.group.view.maxSize = 10;
-    await plane.putMember('i-1', { usedPercent: 99 });
-    await plane.putMember('i-2', { usedPercent: 97 });
-    await plane.putMember('i-3', { usedPercent: 98 });
-    plane.group.view.desiredCapacity = 3;
+    for (const instanceId of ['i-1', 'i-2']) {
+      const set = { stateMs: plane.nowMs - 3_600_000 };
+      await plane.putMember(instanceId, { usedPercent: 72, ownPercent: 36, set });
+    }
+    await plane.reportRing();
 
     await fireAlarm(alarm('ALARM'));
 
-    expect(plane.group.desired).toEqual([5]);
+    expect(plane.group.desired).toEqual([4]);
+    expect(plane.bus.events[0]?.detail.cause).toContain('1 more would relieve nobody');
+    expect(plane.bus.events[0]?.detail.after).toMatchObject({ desiredCapacity: 4, fullestPercent: 54 });
   });
 
   test('a crash between decision and call is finished by the reconciler', async () => {
@@ -102,26 +119,7 @@ describe('on alarm', () => {
     plane.nowMs += 60_000;
     await reconcileOnce();
 
-    expect(plane.group.desired).toEqual([3]);
-    expect(plane.bus.types()).toEqual(['Scale Out Requested']);
-  });
-
-  test('while the alarm lasts, one node per cooldown is added until MaxSize', async () => {
-    await fullRing();
-    plane.isAlarming = true;
-
-    for (let minute = 0; minute < 30; minute++) {
-      await reconcileOnce();
-      // Newcomers arrive within the minute, and relieve nobody.
-      for (let count = plane.group.view.instances.length; count < plane.group.view.desiredCapacity; count++) {
-        await plane.putMember(`i-${count + 1}`, { usedPercent: 10 });
-      }
-      plane.nowMs += 60_000;
-      for (const { instanceId } of plane.group.view.instances)
-        plane.instances.stateOf.set(instanceId, 'running');
-    }
-
-    expect(plane.group.desired).toEqual([3, 4]);
-    expect(plane.bus.types().filter((type) => type === 'Scale Out Requested')).toHaveLength(2);
+    expect(plane.group.desired).toEqual([5]);
+    expect(plane.bus.types().filter((type) => type === 'Scale Out Requested')).toHaveLength(1);
   });
 });

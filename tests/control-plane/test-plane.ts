@@ -8,6 +8,7 @@ import {
 } from '../../domain/member-record.ts';
 import { metaKey, parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
 import type { EventSink, ScalingEvent } from '../../domain/scaling-log.ts';
+import { servingRing } from '../../domain/serving-ring.ts';
 import {
   type Attribute,
   type ItemStore,
@@ -99,6 +100,28 @@ export class TestPlane {
     );
   }
 
+  /**
+   * Lets every serving member report the ring as the table has it, its bytes spread evenly over its arc: what real
+   * nodes do within a heartbeat of any change.
+   */
+  async reportRing(): Promise<void> {
+    const ring = servingRing(await this.members(), 'ring-0');
+    for (const [index, { instanceId, position, usage }] of ring.entries()) {
+      if (usage === undefined) continue;
+      const predecessorId = ring.at(index - 1)?.position;
+      const successorId = ring[(index + 1) % ring.length]?.position;
+      const bytes = usage.arcWeights.reduce((sum, weight) => sum + weight.bytes, 0);
+      const report = { ...usage, predecessorId, successorId, arcWeights: [{ upTo: position, bytes }] };
+      await this.store.write(
+        update(
+          memberKey(this.stage, instanceId),
+          { set: { usage: usageAttribute(report), heartbeatMs: this.nowMs } },
+          [{ attribute: 'pk', is: 'present' }],
+        ),
+      );
+    }
+  }
+
   /** Puts a member into the table and its instance into the group. */
   async putMember(
     instanceId: string,
@@ -106,10 +129,13 @@ export class TestPlane {
       readonly state?: MemberState;
       readonly lifecycleState?: string;
       readonly usedPercent?: number;
+      /** Primary bytes in its own arc; default: half of what it stores. */
+      readonly ownPercent?: number;
       readonly set?: Readonly<Record<string, Attribute>>;
     } = {},
   ): Promise<void> {
     const { state = 'ACTIVE', lifecycleState = 'InService', usedPercent, set = {} } = options;
+    const ownPercent = options.ownPercent ?? (usedPercent ?? 0) / 2;
     this.group.view.instances = [...this.group.view.instances, { instanceId, lifecycleState }];
     const position = identifier(Number(instanceId.slice(2)) * 0x10000000);
     const usage =
@@ -122,7 +148,7 @@ export class TestPlane {
               fileCount: 1,
               predecessorId: undefined,
               successorId: undefined,
-              arcWeights: [{ upTo: position, bytes: usedPercent * 500 }],
+              arcWeights: [{ upTo: position, bytes: ownPercent * 1000 }],
             }),
           };
     await this.store.write(

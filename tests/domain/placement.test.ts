@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { PlacementMember } from '../../domain/arc-loads.ts';
 import { byteMap } from '../../domain/byte-map.ts';
 import { REPLICA_COUNT } from '../../domain/file-record.ts';
 import { clockwiseDistance, type Identifier, identifier, RING_SIZE } from '../../domain/identifier.ts';
-import { choosePosition, type PlacementMember } from '../../domain/placement.ts';
+import { choosePosition } from '../../domain/placement.ts';
 
 const GIB = 2 ** 30;
 
@@ -146,62 +147,4 @@ test('the byte map finds every byte exactly once, also across zero', () => {
       expect(map.bytesIn(point, half) + map.bytesIn(half, point)).toBeCloseTo(map.totalBytes, 3);
     }),
   );
-});
-
-test('growing by alarm keeps the fullest volume well used and the members even', () => {
-  const members: PlacementMember[] = filled([[0x80000000, 0]]);
-  const capacity = 1_000_000;
-  const weights = new Map<number, number>();
-  let state = 12345;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state;
-  };
-  const rebuild = (): PlacementMember[] => {
-    const ids = members.map(({ id }) => id).sort((a, b) => a - b);
-    const parts = 16;
-    return ids.map((id, index) => {
-      const from = ids.at(index - 1) ?? id;
-      const width = clockwiseDistance(from, id) || RING_SIZE;
-      const own = [...weights].filter(
-        ([key]) => (clockwiseDistance(from, identifier(key)) || RING_SIZE) <= width,
-      );
-      const sorted = own.sort(
-        (a, b) => clockwiseDistance(from, identifier(a[0])) - clockwiseDistance(from, identifier(b[0])),
-      );
-      const total = sorted.reduce((sum, [, bytes]) => sum + bytes, 0);
-      const arcWeights: { upTo: Identifier; bytes: number }[] = [];
-      let sum = 0;
-      for (const [key, bytes] of sorted) {
-        sum += bytes;
-        if (sum >= total / parts && arcWeights.length < parts - 1) {
-          arcWeights.push({ upTo: identifier(key), bytes: sum });
-          sum = 0;
-        }
-      }
-      if (sum > 0) arcWeights.push({ upTo: id, bytes: sum });
-      return { id, capacityBytes: capacity, arcWeights };
-    });
-  };
-  const used: number[] = [];
-  while (members.length < 20) {
-    for (let i = 0; i < 20; i++) {
-      const u = (random() + 1) / RING_SIZE;
-      weights.set(random(), Math.min(20_000, 300 / u ** (1 / 1.2)));
-    }
-    const now = rebuild();
-    if (mostStored(now, undefined) < 0.8) continue;
-    const map = byteMap(now);
-    const copies = Math.min(REPLICA_COUNT, now.length);
-    if (now.length >= 5) used.push((map.totalBytes * copies) / (capacity * now.length));
-    const position = choosePosition({ members: now });
-    expect(position).toBeDefined();
-    const before = mostStored(now, undefined);
-    members.push(empty(position ?? 0));
-    if (now.length > REPLICA_COUNT) expect(mostStored(rebuild(), undefined)).toBeLessThan(before);
-    else if (now.length < REPLICA_COUNT) weights.clear();
-  }
-  const mean = used.reduce((sum, value) => sum + value, 0) / used.length;
-
-  expect(mean).toBeGreaterThan(0.6);
 });
