@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { History } from '../tests/files/history.ts';
 import { Fleet } from './fleet/fleet.ts';
-import { ClientLoad } from './kills/client-load.ts';
+import { ClientLoad, MIXED_SIZES } from './kills/client-load.ts';
 import { Nemesis } from './kills/nemesis.ts';
 import { SeededRandom } from './kills/seeded-random.ts';
 
@@ -72,6 +72,7 @@ async function main(): Promise<boolean> {
         random: new SeededRandom(seed + 1),
         names: NAMES,
         serving: nemesis.serving,
+        sizes: MIXED_SIZES,
       },
       ...{ clientCount: Number(values.clients), thinkMs: 20 },
     });

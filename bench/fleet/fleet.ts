@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { claimPlace, positionKey } from '../../domain/assignment.ts';
 import { memberKey, parseMember, transition } from '../../domain/member-record.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
 import { remove } from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
 import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
@@ -31,7 +32,7 @@ export interface FleetOptions {
 export interface NodeStatus {
   readonly isReady: boolean;
   readonly phase?: string;
-  readonly members?: readonly { readonly instanceId: string; readonly phase: string; readonly id: string }[];
+  readonly members?: readonly (Omit<RingMember, 'id'> & { readonly id: string })[];
   readonly movement?: MovementProgress;
   readonly store: { readonly usedBytes: number; readonly capacityBytes: number; readonly fileCount: number };
 }

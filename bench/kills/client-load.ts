@@ -5,6 +5,9 @@ import type { FleetProcess } from '../fleet/fleet-process.ts';
 import type { Answer, NodeHttp } from '../fleet/node-http.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
+/** `share`: of all writes, those of at most this size. */
+type Sizes = readonly { readonly sizeBytes: number; readonly share: number }[];
+
 export interface ClientLoadOptions {
   readonly http: NodeHttp;
   readonly history: History;
@@ -13,17 +16,18 @@ export interface ClientLoadOptions {
   /** Nodes that a client may ask now. */
   readonly serving: () => readonly FleetProcess[];
   readonly clientCount: number;
+  readonly sizes: Sizes;
   /** Between two requests of one client. */
   readonly thinkMs: number;
 }
 
 /** Bytes of a file and how often such a file is written: mostly small, a few of several chunks. */
-const SIZES = [
+export const MIXED_SIZES = [
   { sizeBytes: 3_000, share: 0.62 },
   { sizeBytes: 150_000, share: 0.9 },
   { sizeBytes: 900_000, share: 0.98 },
   { sizeBytes: 9_000_000, share: 1 },
-] as const;
+] as const satisfies Sizes;
 /** Longer than the node's own deadline for a request, so that it is the node that gives up. */
 const TIMEOUT_MS = 40_000;
 const READ_SHARE = 0.5;
@@ -139,7 +143,7 @@ export class ClientLoad {
 
   async #write(name: string): Promise<void> {
     const share = this.#options.random.next();
-    const sizeBytes = SIZES.find((size) => share < size.share)?.sizeBytes ?? 1;
+    const sizeBytes = this.#options.sizes.find((size) => share < size.share)?.sizeBytes ?? 1;
     const body = contentOf(++this.#value, Math.ceil(sizeBytes * (0.5 + this.#options.random.next() / 2)));
     await this.#options.history.note({ name, kind: 'write', value: markOf(body) }, () =>
       this.#change(name, 'PUT', body),

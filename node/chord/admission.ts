@@ -27,11 +27,13 @@ export function admit(turn: Turn, { from, fence }: Applicant, callId: number): v
     return;
   }
   node.highestFence = Math.max(node.highestFence, fence);
-  if (node.config.corrections.serialAdmission) {
+  const least = minimumIncarnation(turn, from);
+  // One that must come back as a later life goes no further now, and would find its own admission in its way.
+  if (node.config.corrections.serialAdmission && least === from.incarnation) {
     node.admitting = { member: from, untilMs: turn.nowMs + ADMISSION_MS };
   }
   const predecessor = node.pointers.predecessor ?? node.self;
-  answer(turn, callId, { kind: 'admitted', predecessor, minimumIncarnation: minimumIncarnation(turn, from) });
+  answer(turn, callId, { kind: 'admitted', predecessor, minimumIncarnation: least });
 }
 
 /** An id used before, by whomever, must come back with a later life than any that is remembered. */

@@ -9,7 +9,8 @@ const REGISTRY_TIMEOUT_MS = 5_000;
 export class RegistryPerformer {
   readonly #registry: Registry | undefined;
   readonly #self: () => Member;
-  #lease: AdmissionLease | undefined;
+  /** With the life that took it: the newcomer may have to go on as a later one, and the table knows the first. */
+  #held: { readonly lease: AdmissionLease; readonly holder: Member } | undefined;
 
   constructor(registry: Registry | undefined, self: () => Member) {
     this.#registry = registry;
@@ -36,9 +37,9 @@ export class RegistryPerformer {
       case 'acquireAdmission':
         return this.#acquire(registry, signal);
       case 'releaseAdmission': {
-        const lease = this.#lease;
-        this.#lease = undefined;
-        if (lease !== undefined) await registry.releaseAdmission(self, lease, signal);
+        const held = this.#held;
+        this.#held = undefined;
+        if (held !== undefined) await registry.releaseAdmission(held.holder, held.lease, signal);
         return { kind: 'done' };
       }
       case 'arbitrate': {
@@ -53,13 +54,13 @@ export class RegistryPerformer {
 
   /** Asked again by the core to renew: with the lease it holds, if it holds one. */
   async #acquire(registry: Registry, signal: AbortSignal): Promise<RegistryAnswer> {
-    const held = this.#lease;
-    this.#lease =
+    const held = this.#held;
+    const holder = held?.holder ?? this.#self();
+    const lease =
       held === undefined
-        ? await registry.acquireAdmission(this.#self(), signal)
-        : await registry.renewAdmission(this.#self(), held, signal);
-    return this.#lease === undefined
-      ? { kind: 'admissionBusy' }
-      : { kind: 'admissionGranted', fence: this.#lease.fence };
+        ? await registry.acquireAdmission(holder, signal)
+        : await registry.renewAdmission(holder, held.lease, signal);
+    this.#held = lease === undefined ? undefined : { lease, holder };
+    return lease === undefined ? { kind: 'admissionBusy' } : { kind: 'admissionGranted', fence: lease.fence };
   }
 }
