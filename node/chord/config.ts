@@ -36,6 +36,8 @@ export interface ChordConfig {
   readonly tombstoneMs: number;
   /** Members a lookup may ask before it gives up. */
   readonly hopBudget: number;
+  /** A hop by fingers settles so many bits of the way; 1: the paper's. Raised: fewer hops, more fingers to keep right. */
+  readonly fingerBits: number;
   /** Off: lookups go by fingers alone, and members learn only of their neighbours. For measurements. */
   readonly memberTable: boolean;
   /** Off: a node started without member table; joins need no admission lease. For tests of the pure protocol. */
@@ -102,7 +104,7 @@ export const DEFAULT_CONFIG: ChordConfig = {
   successorListLength: 8,
   stabilizePeriodMs: 1_000,
   eagerPeriodMs: 250,
-  idlePeriodMs: 4_000,
+  idlePeriodMs: 4_500,
   quietRounds: 3,
   jitter: 0.25,
   minTimeoutMs: 50,
@@ -116,7 +118,8 @@ export const DEFAULT_CONFIG: ChordConfig = {
   registrySyncMs: 30_000,
   gossipPeriodMs: 30_000,
   tombstoneMs: 600_000,
-  hopBudget: 32,
+  hopBudget: 40,
+  fingerBits: 5,
   memberTable: true,
   registry: true,
   corrections: ALL_CORRECTIONS,

@@ -8,9 +8,19 @@ import type { PendingCall } from './node-state.ts';
 import { answer, call, isAwaiting, jittered, selfOf, type Turn } from './turn.ts';
 import { hasVerdict } from './verdict.ts';
 
+/** Nothing new since the last exchange: the next may wait so many periods. Neighbours compare digests all the time. */
+const QUIET_GOSSIP_PERIODS = 4;
+
 export function gossip(turn: Turn): void {
   const { node } = turn;
-  node.schedule = { ...node.schedule, gossipAtMs: turn.nowMs + jittered(turn, node.config.gossipPeriodMs) };
+  const { gossipPeriodMs } = node.config;
+  const isQuiet = node.schedule.gossipedDigest === node.table.digest;
+  const periodMs = isQuiet ? QUIET_GOSSIP_PERIODS * gossipPeriodMs : gossipPeriodMs;
+  node.schedule = {
+    ...node.schedule,
+    gossipAtMs: turn.nowMs + jittered(turn, periodMs),
+    gossipedDigest: node.table.digest,
+  };
   const others = node.table.members.filter(
     ({ instanceId }) => instanceId !== node.self.instanceId && !hasVerdict(node, instanceId),
   );

@@ -7,7 +7,7 @@ import { clockwiseDistance, type Identifier, inArc, inOpenArc } from '../../doma
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { hasLease, isResponsible } from './custody.ts';
 import type { LookupOutcome } from './event.ts';
-import { fingerFound } from './finger-table.ts';
+import { withFinger } from './finger-table.ts';
 import type { Answer } from './message.ts';
 import type { LookupState, PendingCall } from './node-state.ts';
 import { routesTo } from './routing.ts';
@@ -174,6 +174,11 @@ export function lookupFailed(turn: Turn, pending: PendingCall): void {
   });
 }
 
+/** A lookup of ours for a finger has found its owner, who has answered just now. */
+function fingerFound({ node }: Turn, slot: number, owner: RingMember): void {
+  node.fingers = withFinger(node.fingers, { self: node.self.id, slot, owner, bits: node.config.fingerBits });
+}
+
 function found(owner: RingMember, { hops, timeouts }: LookupState): LookupOutcome {
   return { kind: 'found', owner, hops, timeouts };
 }
@@ -182,7 +187,7 @@ function endLookup(turn: Turn, lookupId: number, outcome: LookupOutcome): void {
   const lookup = turn.node.lookups.get(lookupId);
   turn.node.lookups = withoutEntry(turn.node.lookups, lookupId);
   if (lookup?.finger !== undefined) {
-    if (outcome.kind === 'found') fingerFound(turn, outcome.owner);
+    if (outcome.kind === 'found') fingerFound(turn, lookup.finger, outcome.owner);
     return;
   }
   turn.effects.push({ kind: 'lookupEnded', lookupId, outcome });

@@ -3,10 +3,11 @@
  * its part on to four others), and as a safety net on every stabilize in both directions, until acknowledged. What
  * both miss, the digests find.
  */
-import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
+import { clockwiseDistance, type Identifier, inOpenArc } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { becomeReplaced } from './fencing.ts';
+import { withoutFinger } from './finger-table.ts';
 import { membersBetween, mergeMember } from './member-table.ts';
 import type { PendingCall } from './node-state.ts';
 import { withoutMember } from './ring-pointers.ts';
@@ -29,7 +30,10 @@ export function learn(turn: Turn, change: RingMember): boolean {
     return false;
   }
   if (!node.config.memberTable) {
-    if (change.phase === 'left') dropPointers(turn, change);
+    if (change.phase === 'left') {
+      dropPointers(turn, change);
+      kick(turn);
+    }
     return false;
   }
   const table = mergeMember(node.table, change, {
@@ -50,8 +54,23 @@ export function learn(turn: Turn, change: RingMember): boolean {
     dropOlderLives(turn, change);
   }
   viewChanged(turn);
-  kick(turn);
+  if (isNearby(turn, change)) kick(turn);
   return true;
+}
+
+/**
+ * Whether a change may concern our pointers or our arc: it lies in the reach of our list, or up to our predecessor.
+ * All else is known by now, and looking again would tell nothing: in a ring of a thousand somebody is always coming
+ * or going somewhere.
+ */
+function isNearby({ node }: Turn, { id }: Member): boolean {
+  const { self, pointers, custody, config } = node;
+  const { predecessor, predecessorIsDead, successorList } = pointers;
+  const last = successorList[config.successorListLength - 1];
+  if (last === undefined || predecessor === undefined || predecessorIsDead) return true;
+  const isAhead = id === last.id || inOpenArc(id, self.id, last.id);
+  const isBehind = id === predecessor.id || inOpenArc(id, predecessor.id, self.id);
+  return isAhead || isBehind || id === custody.grantee?.member.id;
 }
 
 /** We voted for its replacement, and it has come about: the member table is told by every voter. */
@@ -83,10 +102,7 @@ function dropPointers(turn: Turn, gone: Member): void {
     predecessorIsDead: node.pointers.predecessorIsDead || isPredecessor,
     successorList: withoutMember(node.pointers.successorList, gone.instanceId),
   };
-  node.fingers = {
-    ...node.fingers,
-    members: node.fingers.members.filter(({ instanceId }) => instanceId !== gone.instanceId),
-  };
+  node.fingers = withoutFinger(node.fingers, gone.instanceId);
   if (node.admitting?.member.instanceId === gone.instanceId) node.admitting = undefined;
   node.suspicions = withoutEntry(node.suspicions, gone.instanceId);
   node.told = withoutEntry(node.told, gone.instanceId);

@@ -269,8 +269,9 @@ export type RegistryPurpose =
   | { readonly kind: 'report' };
 
 export interface Fingers {
-  /** Ascending by distance from self, no doubles; used when there is no member table. */
-  readonly members: readonly RingMember[];
+  /** The first member at or after the start numbered `slot`; used when there is no member table. */
+  readonly members: readonly { readonly slot: number; readonly member: RingMember }[];
+  /** The slot that is looked up next. */
   readonly next: number;
 }
 
@@ -284,6 +285,8 @@ export interface Schedule {
   readonly busyUntilMs: number;
   readonly registrySyncAtMs: number;
   readonly gossipAtMs: number;
+  /** Digest of the table when it was last compared with a random member's. */
+  readonly gossipedDigest: number | undefined;
   readonly reviveAtMs: number;
 }
 

@@ -52,9 +52,9 @@ function isDeclaredDead({ node, nowMs }: Turn): boolean {
 
 /** A member that the ring has replaced is still listed, perhaps because the table was away then: our vote, again. */
 function voteForBuried(turn: Turn, listed: readonly Member[]): void {
-  for (const member of listed) {
-    const entry = findMember(turn.node.table, member.id);
-    if (entry?.phase !== 'left' || !sameLife(entry, member)) continue;
+  for (const { member: buried } of turn.node.table.tombstones) {
+    const member = listed.find((other) => sameLife(other, buried));
+    if (member === undefined) continue;
     askRegistry(turn, { kind: 'voteDead', member, evidence: 'silent' }, { kind: 'report' });
   }
 }
@@ -81,8 +81,10 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
     becomeReplaced(turn);
     return;
   }
+  let isNews = false;
   if (node.custody.isDoubtful && agreesWithTable(turn, serving)) {
     node.custody = { ...node.custody, isDoubtful: false };
+    isNews = true;
   }
   voteForBuried(turn, serving);
   const others = members.filter(
@@ -91,7 +93,9 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
   if (node.config.memberTable) {
     for (const member of others) {
       const entry = findMember(node.table, member.id);
-      if (entry === undefined || entry.incarnation < member.incarnation) exchangeWith(turn, member);
+      if (entry !== undefined && entry.incarnation >= member.incarnation) continue;
+      exchangeWith(turn, member);
+      isNews = true;
     }
   }
   const successor = node.pointers.successorList[0];
@@ -101,9 +105,9 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
     return entry === undefined || (entry.phase !== 'left' && entry.incarnation <= member.incarnation);
   };
   const closer = others
-    .filter((member) => isListed(member) && clockwiseDistance(node.self.id, member.id) < reach)
+    .filter((member) => clockwiseDistance(node.self.id, member.id) < reach && isListed(member))
     .sort((a, b) => clockwiseDistance(node.self.id, a.id) - clockwiseDistance(node.self.id, b.id));
   if (closer[0] !== undefined) contact(turn, closer[0]);
   else if (!node.config.memberTable && others.length === 0) forgetDeadPredecessor(turn);
-  kick(turn);
+  if (isNews || closer[0] !== undefined || successor === undefined) kick(turn);
 }

@@ -8,6 +8,8 @@ import { hasVerdict } from './verdict.ts';
 
 /** Candidates in one answer. Raised: fewer round trips when several are dead. Lowered: shorter messages. */
 const CANDIDATES = 4;
+/** Members before the key in an answer by fingers: half of them may be dead. */
+const CANDIDATES_BY_FINGERS = 8;
 
 /** Best first; never self, nor anybody in `suspects` or given up here. */
 export function routesTo(
@@ -48,15 +50,15 @@ function byFingers(
   const { self, pointers, fingers } = node;
   const list = pointers.successorList.filter(isUsable);
   const owner = list.find((member) => inArc(key, self.id, member.id));
-  const preceding = [...fingers.members, ...list]
+  const preceding = [...fingers.members.map(({ member }) => member), ...list]
     .filter((member) => isUsable(member) && inOpenArc(member.id, self.id, key))
     .sort((a, b) => clockwiseDistance(b.id, key) - clockwiseDistance(a.id, key))
     .reverse();
-  const chosen: Member[] = owner === undefined ? preceding : [...ownersFrom(list, owner), ...preceding];
+  // Whoever may own the key goes along whole: when half of the ring is dead, nobody else knows of the live one.
+  const owners = owner === undefined ? [] : list.slice(list.indexOf(owner));
+  const chosen: Member[] = [...owners, ...preceding];
   const unique = chosen.filter((member, i) => chosen.findIndex(({ id }) => id === member.id) === i);
-  return unique.slice(0, 2 * CANDIDATES).map((member) => ({ ...member, phase: 'active' }));
-}
-
-function ownersFrom(list: readonly Member[], owner: Member): readonly Member[] {
-  return list.slice(list.indexOf(owner), list.indexOf(owner) + CANDIDATES);
+  return unique
+    .slice(0, owners.length + CANDIDATES_BY_FINGERS)
+    .map((member) => ({ ...member, phase: 'active' }));
 }

@@ -5,6 +5,7 @@
  */
 import type { Member } from '../../domain/member.ts';
 import type { FailureEvidence } from './event.ts';
+import { withoutFinger } from './finger-table.ts';
 import { findMember } from './member-table.ts';
 import { publish } from './news.ts';
 import type { NodeState, PendingCall, Suspicion } from './node-state.ts';
@@ -143,6 +144,7 @@ function condemn(turn: Turn, suspicion: Suspicion, verdict: 'refused' | 'silent'
   const isPredecessor = predecessor?.instanceId === member.instanceId;
   const wasNeighbour = isPredecessor || successorList[0]?.instanceId === member.instanceId;
   dropFromRing(turn, member, isPredecessor);
+  node.fingers = withoutFinger(node.fingers, member.instanceId);
   if (node.admitting?.member.instanceId === member.instanceId) node.admitting = undefined;
   // A joining member owns nothing yet, so its neighbours may bury it; a serving one is its grantor's alone.
   const entry = findMember(node.table, member.id);

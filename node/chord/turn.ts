@@ -80,6 +80,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
       busyUntilMs: Number.NEGATIVE_INFINITY,
       registrySyncAtMs: Number.POSITIVE_INFINITY,
       gossipAtMs: Number.POSITIVE_INFINITY,
+      gossipedDigest: undefined,
       reviveAtMs: Number.POSITIVE_INFINITY,
     },
     wakeAtMs: Number.POSITIVE_INFINITY,

@@ -36,7 +36,7 @@ export class SimulatedCalls {
     this.#host.counts.calls += 1;
     const { kind } = effect.request;
     this.#host.callsByKind.set(kind, (this.#host.callsByKind.get(kind) ?? 0) + 1);
-    if (this.#host.sizeOf !== undefined) this.#host.counts.bytes += this.#host.sizeOf(effect.request);
+    this.#host.counts.bytes += this.#host.sizes?.request(effect.request) ?? 0;
     const target = this.#host.nodes.get(effect.to.instanceId);
     if (target === undefined) throw new Error(`call to an unknown machine ${effect.to.instanceId}`);
     const open: OpenCall = {
@@ -81,7 +81,7 @@ export class SimulatedCalls {
     this.#received.delete(callId);
     const { open, key } = received;
     if (answer.kind === 'mine') this.#host.confirmations.add(`${node.member.instanceId}/${key}`);
-    if (this.#host.sizeOf !== undefined) this.#host.counts.bytes += this.#host.sizeOf(answer);
+    this.#host.counts.bytes += this.#host.sizes?.answer(answer) ?? 0;
     for (const delayMs of this.#host.network.copies(node.member.instanceId, open.caller.member.instanceId)) {
       this.#host.queue.after(delayMs, () =>
         this.#end(open, { kind: 'answered', callId: open.callId, answer }),

@@ -1,5 +1,6 @@
 import type { ChordConfig } from '../../node/chord/config.ts';
 import type { ChordEvent } from '../../node/chord/event.ts';
+import type { Answer, Request } from '../../node/chord/message.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -19,4 +20,10 @@ export interface Observation {
   readonly node: SimulatedNode;
   readonly event: ChordEvent;
   readonly before: SimulatedNode['state'];
+}
+
+/** Bytes of a message on the wire. */
+export interface MessageSizes {
+  request(request: Request): number;
+  answer(answer: Answer): number;
 }

@@ -11,7 +11,7 @@ import { EventQueue } from './event-queue.ts';
 import { Dice } from './random.ts';
 import { SimulatedCalls } from './simulated-calls.ts';
 import { SimulatedNode } from './simulated-node.ts';
-import type { SimulationOptions } from './simulation-options.ts';
+import type { MessageSizes, SimulationOptions } from './simulation-options.ts';
 import { describeEvent } from './trace.ts';
 import { VirtualNetwork } from './virtual-network.ts';
 import { VirtualRegistry } from './virtual-registry.ts';
@@ -36,8 +36,8 @@ export class Simulation {
   readonly unconfirmed: string[] = [];
   readonly counts = { calls: 0, events: 0, replaced: 0, bytes: 0 };
   readonly callsByKind = new Map<string, number>();
-  /** Measures the size of a message when set; for traffic figures only. */
-  sizeOf: ((message: unknown) => number) | undefined;
+  /** For traffic figures only: messages are measured when it is set. */
+  sizes: MessageSizes | undefined;
   readonly #options: SimulationOptions;
   readonly #calls = new SimulatedCalls(this);
   #serial = 0;
@@ -70,7 +70,7 @@ export class Simulation {
       publicIp: address,
       chordPort: 5057,
       httpPort: 5058,
-      availabilityZone: 'a',
+      availabilityZone: 'us-east-1a',
     };
     const skew = this.#options.clockSkew ?? 0;
     const node = new SimulatedNode(member, this.config, {
@@ -262,11 +262,11 @@ export class Simulation {
     this.trace(() => `${node.member.instanceId} ${describeEvent(event)}`);
     const { life } = node;
     for (const effect of effects) if (node.life === life) this.#perform(node, effect);
-    if (node.life === life) this.#planWake(node);
+    if (node.life === life) this.planWake(node);
     this.#options.observe?.(this, { node, event, before });
   }
 
-  #planWake(node: SimulatedNode): void {
+  planWake(node: SimulatedNode): void {
     const atMs = node.globalMs(node.state.wakeAtMs);
     if (atMs >= node.wakePlannedMs || atMs === Number.POSITIVE_INFINITY) return;
     node.wakePlannedMs = Math.max(atMs, this.nowMs);
@@ -276,7 +276,7 @@ export class Simulation {
       if (node.life !== life || node.wakePlannedMs !== planned) return;
       node.wakePlannedMs = Number.POSITIVE_INFINITY;
       if (node.isFrozen) return;
-      if (node.globalMs(node.state.wakeAtMs) > this.nowMs) this.#planWake(node);
+      if (node.globalMs(node.state.wakeAtMs) > this.nowMs) this.planWake(node);
       else this.deliver(node, { kind: 'woken' });
     });
   }
