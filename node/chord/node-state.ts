@@ -41,6 +41,8 @@ export interface NodeState {
   readonly heard:
     | { readonly instanceId: string; readonly digest: number; readonly pointers: Pointers }
     | undefined;
+  /** Who last took us for its successor while its table was the same as ours, and when. */
+  readonly agreed: { readonly member: Member; readonly atMs: number } | undefined;
   readonly join: JoinState | undefined;
   /** The phase asked for by the shell and not reached yet. */
   readonly entering:

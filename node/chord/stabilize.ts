@@ -116,6 +116,9 @@ export function answerStabilize(turn: Turn, request: StabilizeRequest, callId: n
     : request.lease === undefined
       ? undefined
       : grantLease(turn, from, request.lease);
+  if (request.notify && !isKnownDead && request.tableDigest === node.table.digest) {
+    node.agreed = { member: from, atMs: turn.nowMs };
+  }
   answer(turn, callId, pointersAnswer(turn, from, { knownDigest: request.knownDigest, lease }));
 }
 

@@ -5,14 +5,15 @@
  *  - it is silent: when the lease we gave has run out, and a majority of the serving members agrees (or, in a ring
  *    of two, the member table decides), so that of two halves of a split ring at most one goes on;
  *  - it is listed as left by others: when the lease we gave has run out.
- * The arc of the member before *that* one may be known from hearsay alone: then one more lease is waited for.
+ * The arc of the member before *that* one may be known from hearsay alone: then one more lease is waited for, unless
+ * everybody whom it could have given a part of it to is gone as well.
  */
 import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { changeCustody, hasLease } from './custody.ts';
 import { hasWonAgainst, isConfirmed, seekConfirmation } from './election.ts';
-import { findMember, firstBefore, membersBetween } from './member-table.ts';
+import { findMember, firstBefore, lowerBound, membersBetween } from './member-table.ts';
 import { publish } from './news.ts';
 import type { Grantee, NodeState } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
@@ -63,7 +64,7 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   }
   switch (doubt) {
     case 'refused':
-      return sinceMs + hearsayMs;
+      return sinceMs + (isEverybodyBetweenGone(turn, sinceMs) ? 0 : hearsayMs);
     case 'left':
       return grantee.leaseUntilMs + hearsayMs;
     case 'silent':
@@ -72,6 +73,22 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
       seekConfirmation(turn, grantee.member, { isLast: false });
       return isConfirmed(turn, grantee) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
   }
+}
+
+/**
+ * The live member before us takes us for its successor, and its table is the same as ours: so both know of everybody
+ * who ever came between, and the processes of all of those are gone. What we know of their arcs may be old, but
+ * nobody is left who could say "mine" for any part of them.
+ */
+function isEverybodyBetweenGone({ node }: Turn, sinceMs: number): boolean {
+  const { agreed, pointers, self, table } = node;
+  const { predecessor, predecessorIsDead } = pointers;
+  if (agreed === undefined || agreed.atMs < sinceMs || predecessor === undefined || predecessorIsDead)
+    return false;
+  if (!sameLife(agreed.member, predecessor)) return false;
+  return membersBetween(table.members, predecessor.id, self.id).every(
+    (member) => verdictOn(node, member)?.verdict === 'refused',
+  );
 }
 
 /**
@@ -169,7 +186,21 @@ function takeOver(turn: Turn, grantee: Grantee): void {
     const evidence = doubt === 'refused' ? 'refused' : 'silent';
     askRegistry(turn, { kind: 'voteDead', member, evidence }, { kind: 'report' });
   }
+  if (doubt === 'refused') lookFurther(turn, member);
   viewChanged(turn);
+}
+
+/** Members asked after a death. Who dies together often stands together: a rack, a zone. */
+const LOOKED_AT = 4;
+
+/** Those before a member that died: is it alone? */
+function lookFurther(turn: Turn, { id }: Member): void {
+  const { serving } = turn.node.table;
+  const at = lowerBound(serving, id);
+  for (let i = 1; i <= Math.min(LOOKED_AT, serving.length - 1); i++) {
+    const member = serving[(at - i + serving.length) % serving.length];
+    if (member !== undefined) suspect(turn, member);
+  }
 }
 
 /**

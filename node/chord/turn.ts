@@ -60,6 +60,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
     newsSequence: 0,
     told: new Map(),
     heard: undefined,
+    agreed: undefined,
     join: undefined,
     entering: undefined,
     admitting: undefined,
