@@ -108,7 +108,13 @@ function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
     credentials: services.credentials,
     endpointUrl,
     putMetricData: (data) => services.putMetricData(data),
-    bundle: (wanted) => fetchNodeBundle(services.s3, wanted),
+    permits: (principal, request) => services.authorizer.permits(principal, request),
+    bundle(wanted, principal) {
+      const resource = `arn:aws:s3:::${wanted.bucket}/${wanted.key}`;
+      const request = { action: 's3:GetObject', resource, context: new Map() };
+      services.authorizer.assert(principal, request, 's3');
+      return fetchNodeBundle(services.s3, wanted);
+    },
     instanceProfileRole: (profile) => services.iam.roleOfInstanceProfile(profile),
     volumeSizeBytes: options.volumeSizeBytes,
     firstHost: options.firstHost,
@@ -154,6 +160,7 @@ function openCloudEndpoint(parts: Parts, account: Omit<Account, 'endpoint' | 'st
     port: options.port,
     services: () => [...services.rpc, ...compute.services, cloudFormation],
     callers: services.credentials.callerOf,
+    authorizer: services.authorizer,
     dynamoDb: services.dynamoDb,
     lambda: services.lambda,
     s3: services.s3,
@@ -186,6 +193,7 @@ export async function openAccount(options: AccountOptions, running: Running): Pr
     return endpoint.url;
   };
   const clock = createClock(options.timeScale);
+  let compute: Compute | undefined;
   const alarms = earlier?.alarms;
   const services = await startServices({
     clock,
@@ -194,30 +202,36 @@ export async function openAccount(options: AccountOptions, running: Running): Pr
     isKept,
     endpointUrl,
     log,
+    groups: {
+      groupArn: (name) => compute?.autoScalingGroupArn(name),
+      groupOf: (instanceId) =>
+        compute?.instances().find((instance) => instance.instanceId === instanceId)?.autoScalingGroupName,
+    },
     alarms,
   });
   running.onStop(() => services.stop());
   const parts: Parts = { options, clock, services, directory, endpointUrl, log };
-  const compute = startCompute(parts, earlier?.compute);
+  const started = startCompute(parts, earlier?.compute);
+  compute = started;
   const facts: RestoreFacts = { isRestoring: false, changed: () => undefined };
-  const stacks = openStacks(parts, compute, facts);
-  const account = { region: REGION, directory, services, compute, stacks };
+  const stacks = openStacks(parts, started, facts);
+  const account = { region: REGION, directory, services, compute: started, stacks };
   endpoint = await openCloudEndpoint(parts, account);
   running.onStop(endpoint.stop);
   await lock?.announce(endpoint.url);
-  running.onStop(() => compute.stop());
+  running.onStop(() => started.stop());
 
   if (isKept) {
     const { cloudWatch } = services;
     const keeper = new StateKeeper(() =>
       writeState(statePath, {
-        compute: compute.exportState(),
+        compute: started.exportState(),
         alarms: cloudWatch.exportState(),
         stacks: stacks.export(),
       }),
     );
     facts.changed = keeper.changed;
-    const unsubscribes = [compute.onChange(keeper.changed), cloudWatch.onChange(keeper.changed)];
+    const unsubscribes = [started.onChange(keeper.changed), cloudWatch.onChange(keeper.changed)];
     running.onStop(() => {
       for (const unsubscribe of unsubscribes) unsubscribe();
       return keeper.saveNow();
@@ -232,6 +246,6 @@ export async function openAccount(options: AccountOptions, running: Running): Pr
     await stacks.restore(saved, { ...saved, template });
   }
   facts.isRestoring = false;
-  await compute.start();
+  await started.start();
   return { endpoint: endpoint.url, ...account, stop: () => running.stop() };
 }

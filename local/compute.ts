@@ -1,5 +1,7 @@
 /** The contract of the emulated compute services: what `createCompute` takes, and what it gives. */
 import type { ComputeFaults } from './compute-faults.ts';
+import type { Principal } from './iam/authorizer.ts';
+import type { AccessRequest } from './iam/evaluate.ts';
 import type { Credentials } from './imds/credentials.ts';
 import type { BundleReference } from './instances/user-data.ts';
 import type { CloudClock, Emit, Service } from './service.ts';
@@ -38,7 +40,9 @@ export interface ComputeOptions {
   /** What the CloudWatch agent of an instance reports, once per scaled collection interval. */
   readonly putMetricData: (data: MetricData) => void | Promise<void>;
   /** Fetches the bundle that the user data names, as the instance's own role. @throws Error */
-  readonly bundle: (wanted: BundleReference, roleArn: string | undefined) => Promise<NodeBundle>;
+  readonly bundle: (wanted: BundleReference, principal: Principal) => Promise<NodeBundle>;
+  /** Whether an instance's role lets it do something that the emulated machine does for it; default: everything. */
+  readonly permits?: ((principal: Principal, request: AccessRequest) => boolean) | undefined;
   /** The role behind an instance profile, by the profile's name or ARN. */
   readonly instanceProfileRole: (
     profile: string,

@@ -62,6 +62,9 @@ class LocalCompute implements Compute {
         gaveUp: (machine, outcome) =>
           giveUp(
             {
+              region,
+              groupArn: (name) => this.autoScalingGroupArn(name) ?? '',
+              permits: (request) => this.room.permits(machine, request),
               emit,
               completeLifecycleAction: (input) =>
                 void hookOperations(this.autoScaling)['CompleteLifecycleAction']?.(input as never, NOBODY),

@@ -29,7 +29,7 @@ export function resourceHandlers(options: DeploymentOptions): ResourceHandlers {
   const { services, compute, endpointUrl, isRestoring } = options;
   const { bridge, cloudWatch, credentials, dynamoDb, faults, iam, lambda, logs, s3, sqs, queueUrl } =
     services;
-  const { readObject } = services;
+  const { readObject, authorizer } = services;
   const codeDirectory = join(options.directory, 'functions');
   return {
     ...NETWORK_RESOURCES,
@@ -39,7 +39,16 @@ export function resourceHandlers(options: DeploymentOptions): ResourceHandlers {
     ...logResources(logs),
     ...storageResources(dynamoDb, s3),
     ...monitoringResources(cloudWatch),
-    ...lambdaResources({ lambda, faults, logs, credentials, readObject, codeDirectory, endpointUrl }),
+    ...lambdaResources({
+      lambda,
+      faults,
+      logs,
+      credentials,
+      authorizer,
+      readObject,
+      codeDirectory,
+      endpointUrl,
+    }),
     ...computeResources(compute, isRestoring),
   };
 }

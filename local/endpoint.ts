@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
 import { FAULTS_PATH } from './control/fault-control.ts';
 import type { DynamoDb } from './dynamo-db/dynamo-db.ts';
 import type { Faults, ServiceFault } from './faults.ts';
+import type { ApiCall } from './iam/access.ts';
+import type { Authorizer } from './iam/authorizer.ts';
 import type { Lambda } from './lambda/lambda.ts';
 import { serveLambda } from './lambda/lambda-protocol.ts';
 import { dispatch } from './protocol/dispatch.ts';
@@ -12,7 +15,7 @@ import type { HttpRequest, HttpResponse } from './protocol/http.ts';
 import { type Identity, identify } from './protocol/identify.ts';
 import type { S3 } from './s3/s3.ts';
 import { serveS3 } from './s3/s3-protocol.ts';
-import type { Caller, Service } from './service.ts';
+import { AwsError, type Caller, type Service } from './service.ts';
 
 interface EndpointOptions {
   /** On 127.0.0.1; 0 takes any free one. */
@@ -20,6 +23,7 @@ interface EndpointOptions {
   /** All that speak one of AWS's RPC protocols. */
   readonly services: () => readonly Service[];
   readonly callers: (accessKeyId: string) => Caller;
+  readonly authorizer: Authorizer;
   readonly dynamoDb: DynamoDb;
   readonly lambda: Lambda;
   readonly s3: S3;
@@ -86,6 +90,15 @@ function errorResponse(
   }
   const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amzn-errortype': code };
   return { status, headers, body: JSON.stringify({ __type: code, message }) };
+}
+
+/** Of a JSON request; what is no JSON is DynamoDB's to refuse. */
+function parsedBody({ body }: HttpRequest): ApiCall['input'] {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(body).toString('utf8')));
+  } catch {
+    return {};
+  }
 }
 
 class EndpointServer {
@@ -158,18 +171,32 @@ class EndpointServer {
     if (fault?.kind === 'reset') return void incoming.socket.destroy();
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
     const answer =
-      fault?.kind === 'error' ? errorResponse(fault, identity) : await this.#route(service, request);
+      fault?.kind === 'error'
+        ? errorResponse(fault, identity)
+        : await this.#route(service, request, identity);
     if (fault?.kind === 'callerDies') this.#options.killCaller(session);
     if (fault?.kind === 'answerLost' || fault?.kind === 'callerDies') return void incoming.socket.destroy();
     write(response, answer);
   }
 
-  #route(service: string, request: HttpRequest): Promise<HttpResponse> {
-    const { dynamoDb, lambda, s3, services, callers } = this.#options;
-    if (service === 'dynamodb') return dynamoDb.serve(request);
-    if (service === 'lambda') return serveLambda(lambda, request);
-    if (service === 's3') return serveS3(s3, request);
-    return dispatch(request, services(), callers);
+  async #route(service: string, request: HttpRequest, identity: Identity): Promise<HttpResponse> {
+    const { dynamoDb, lambda, s3, services, callers, authorizer } = this.#options;
+    const caller = callers(identity.accessKeyId);
+    const check = (operation: string, input: ApiCall['input']): void =>
+      authorizer.check(caller, { service, operation, input });
+    if (service === 'dynamodb') {
+      try {
+        check(identity.operation ?? '', parsedBody(request));
+      } catch (error) {
+        if (!(error instanceof AwsError)) throw error;
+        const { code, message, status } = error;
+        return errorResponse({ kind: 'error', code, message, status }, identity);
+      }
+      return await dynamoDb.serve(request);
+    }
+    if (service === 'lambda') return await serveLambda(lambda, request, check);
+    if (service === 's3') return await serveS3(s3, request, check);
+    return await dispatch(request, services(), callers, (who, call) => authorizer.check(who, call));
   }
 }
 

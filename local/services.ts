@@ -7,6 +7,8 @@ import { ecrService } from './ecr/ecr.ts';
 import { EventBridge } from './event-bridge/event-bridge.ts';
 import { eventBridgeService } from './event-bridge/operations.ts';
 import { Faults } from './faults.ts';
+import type { ResourceNames } from './iam/access.ts';
+import { Authorizer } from './iam/authorizer.ts';
 import { Iam } from './iam/iam.ts';
 import { type Credentials, createCredentials } from './imds/credentials.ts';
 import { Lambda } from './lambda/lambda.ts';
@@ -24,6 +26,8 @@ interface ServicesOptions {
   readonly isKept: boolean;
   readonly endpointUrl: () => string;
   readonly log: (line: string) => void;
+  /** What Auto Scaling knows of its groups. */
+  readonly groups: Pick<ResourceNames, 'groupArn' | 'groupOf'>;
   /** Of an earlier life. */
   readonly alarms: AlarmStates | undefined;
 }
@@ -36,6 +40,7 @@ export interface Services {
   readonly dynamoDb: DynamoDb;
   readonly faults: Faults;
   readonly iam: Iam;
+  readonly authorizer: Authorizer;
   readonly lambda: Lambda;
   readonly logs: Logs;
   readonly s3: S3;
@@ -50,16 +55,37 @@ export interface Services {
   stop(): Promise<void>;
 }
 
+/** What a function's role needs, so that Lambda may send what became of an invocation. */
+const SENDING: Readonly<Record<string, string>> = {
+  events: 'events:PutEvents',
+  lambda: 'lambda:InvokeFunction',
+  sqs: 'sqs:SendMessage',
+};
 const ALARM_PRINCIPAL = 'lambda.alarms.cloudwatch.amazonaws.com';
 
 export async function startServices(options: ServicesOptions): Promise<Services> {
   const { clock, region, directory, log } = options;
   const faults = new Faults();
+  const iam = new Iam();
+  const authorizer = new Authorizer((roleArn) => iam.documentsOf(roleArn), {
+    ...options.groups,
+    region,
+    partitionKey: (tableName) => dynamoDb.partitionKey(tableName),
+  });
   const logs = new Logs(clock, region);
   const sqs = new Sqs(clock, region);
   // EventBridge invokes functions and functions' results go to EventBridge: each is reached through the others.
   const destinations: Destinations = { lambda: () => lambda, bridge: () => bridge, logs, sqs, log };
-  const lambda = new Lambda({ clock, sendTo: invocationDestination(destinations), log });
+  const lambda = new Lambda({
+    clock,
+    sendTo: invocationDestination(destinations),
+    mayUse: (configuration, service, arn) => {
+      const principal = { roleArn: configuration.roleArn, session: configuration.functionName };
+      const action = SENDING[service] ?? `${service}:Send`;
+      return authorizer.permits(principal, { action, resource: arn, context: new Map() });
+    },
+    log,
+  });
   const send = targetSender(destinations);
   const bridge = new EventBridge({ clock, faults, region, send, bury: deadLetterSender(destinations) });
   const cloudWatch = new CloudWatch({
@@ -83,7 +109,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     credentials: createCredentials(),
     dynamoDb,
     faults,
-    iam: new Iam(),
+    iam,
+    authorizer,
     lambda,
     logs,
     s3,

@@ -30,6 +30,8 @@ export interface DynamoDb {
   ): Promise<{ readonly arn: string }>;
   deleteTable(tableName: string): Promise<void>;
   tableNames(): Promise<readonly string[]>;
+  /** Name of a table's partition key; '' for a table that was not put here. */
+  partitionKey(tableName: string): string;
   /** All items, plain values; for what the local cloud itself shows. Empty when there is no such table. */
   items(tableName: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Flushes and closes. */
@@ -86,6 +88,7 @@ export async function startDynamoDb(directory: string | undefined, region: strin
 
   // dynalite throws, and ends the process, when its database is closed under a request: those finish first.
   const inFlight = new Set<Promise<unknown>>();
+  const partitionKeys = new Map<string, string>();
   let isStopping = false;
   return {
     serve(incoming) {
@@ -99,6 +102,7 @@ export async function startDynamoDb(directory: string | undefined, region: strin
       return answer;
     },
     async putTable(tableName, properties) {
+      partitionKeys.set(tableName, partitionKeyOf(properties));
       try {
         await client.send(new CreateTableCommand(createTableInput(tableName, properties)));
       } catch (error) {
@@ -112,6 +116,7 @@ export async function startDynamoDb(directory: string | undefined, region: strin
         if (!(error instanceof ResourceNotFoundException)) throw error;
       });
     },
+    partitionKey: (tableName) => partitionKeys.get(tableName) ?? '',
     async tableNames() {
       return (await client.send(new ListTablesCommand({}))).TableNames ?? [];
     },
@@ -126,6 +131,11 @@ export async function startDynamoDb(directory: string | undefined, region: strin
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function partitionKeyOf(properties: Readonly<Record<string, unknown>>): string {
+  const schema = (properties['KeySchema'] ?? []) as readonly { KeyType?: string; AttributeName?: string }[];
+  return schema.find(({ KeyType }) => KeyType === 'HASH')?.AttributeName ?? '';
 }
 
 async function scan(client: DynamoDBClient, TableName: string): Promise<Record<string, unknown>[]> {

@@ -1,4 +1,5 @@
-import { AwsError, type Emit } from '../service.ts';
+import type { AccessRequest } from '../iam/evaluate.ts';
+import { ACCOUNT_ID, AwsError, type Emit } from '../service.ts';
 import type { Machine } from './machine.ts';
 
 /** How the boot script of a machine ended: with a running node, or giving the instance up at this step. */
@@ -14,6 +15,10 @@ export type BootOutcome =
 /** What `give_up` in user-data.yaml does: the reason goes to the scaling log, the launch action is abandoned. */
 export function giveUp(
   ports: {
+    readonly region: string;
+    readonly groupArn: (autoScalingGroupName: string) => string;
+    /** Whether the machine's role lets the script do this. */
+    readonly permits: (request: AccessRequest) => boolean;
     readonly emit: Emit;
     readonly completeLifecycleAction: (input: {
       readonly AutoScalingGroupName: string;
@@ -26,8 +31,23 @@ export function giveUp(
   { step, environment }: Extract<BootOutcome, { kind: 'gaveUp' }>,
 ): void {
   const value = (name: string): string => environment[name] ?? '';
+  const bus = value('CHORDFS_BUS');
+  const mayLog = {
+    action: 'events:PutEvents',
+    resource: `arn:aws:events:${ports.region}:${ACCOUNT_ID}:event-bus/${bus}`,
+    context: new Map([
+      ['events:source', ['chordfs.node']],
+      ['events:detail-type', ['Join Failed']],
+    ]),
+  };
+  const mayAbandon = {
+    action: 'autoscaling:CompleteLifecycleAction',
+    resource: ports.groupArn(value('CHORDFS_ASG')),
+    context: new Map(),
+  };
   const attempts = [
     () =>
+      ports.permits(mayLog) &&
       ports.emit({
         source: 'chordfs.node',
         'detail-type': 'Join Failed',
@@ -39,9 +59,10 @@ export function giveUp(
           before: {},
           after: {},
         },
-        bus: value('CHORDFS_BUS'),
+        bus,
       }),
     () =>
+      ports.permits(mayAbandon) &&
       ports.completeLifecycleAction({
         AutoScalingGroupName: value('CHORDFS_ASG'),
         LifecycleHookName: value('CHORDFS_LAUNCH_HOOK'),

@@ -2,6 +2,8 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NODE_ENVIRONMENT } from '../../domain/node-environment.ts';
 import type { ComputeOptions } from '../compute.ts';
+import type { Principal } from '../iam/authorizer.ts';
+import type { AccessRequest } from '../iam/evaluate.ts';
 import type { TemporaryCredentials } from '../imds/credentials.ts';
 import type { InstanceFacts } from '../imds/metadata-paths.ts';
 import { MetadataServer } from '../imds/metadata-server.ts';
@@ -24,7 +26,7 @@ const GROUP_TAG = 'aws:autoscaling:groupName';
 export interface MachineRoomOptions
   extends Pick<
     ComputeOptions,
-    'clock' | 'directory' | 'region' | 'credentials' | 'endpointUrl' | 'putMetricData' | 'bundle'
+    'clock' | 'directory' | 'region' | 'credentials' | 'endpointUrl' | 'putMetricData' | 'bundle' | 'permits'
   > {
   readonly bundles: Bundles;
   readonly instanceProfileRole: ComputeOptions['instanceProfileRole'];
@@ -166,7 +168,7 @@ export class MachineRoom {
     const { bundles, bundle } = this.options;
     if (userData.bundle === undefined) return new Error('the user data downloads no node bundle');
     try {
-      return await bundles.unpack(await bundle(userData.bundle, this.roleOf(machine)?.roleArn));
+      return await bundles.unpack(await bundle(userData.bundle, this.principalOf(machine)));
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -229,6 +231,16 @@ export class MachineRoom {
     return profile === undefined ? undefined : this.options.instanceProfileRole(profile);
   }
 
+  /** Who the machine's own programs act as. */
+  private principalOf(machine: Machine): Principal {
+    return { roleArn: this.roleOf(machine)?.roleArn, session: machine.instanceId };
+  }
+
+  /** Whether the machine's role lets it do something that is emulated here, and not done by a process of its own. */
+  permits(machine: Machine, request: AccessRequest): boolean {
+    return this.options.permits?.(this.principalOf(machine), request) ?? true;
+  }
+
   private renewed(roleArn: string, instanceId: string): () => TemporaryCredentials {
     const { clock, credentials } = this.options;
     let current: TemporaryCredentials | undefined;
@@ -243,12 +255,20 @@ export class MachineRoom {
     if (agent === undefined) return { stop: () => undefined };
     const { clock } = this.options;
     const dataDirectory = join(this.directoryOf(machine.instanceId), 'data');
+    // The agent finds the group's name in the instance's tags, with the instance's role.
+    const mayReadTags = this.permits(machine, {
+      action: 'ec2:DescribeTags',
+      resource: '*',
+      context: new Map(),
+    });
     const agentFacts = {
       instanceId: machine.instanceId,
       instanceType: machine.data.InstanceType,
       imageId: machine.data.ImageId,
-      autoScalingGroupName: machine.tags[GROUP_TAG],
+      autoScalingGroupName: mayReadTags ? machine.tags[GROUP_TAG] : undefined,
     };
+    const context = new Map([['cloudwatch:namespace', [agent.namespace]]]);
+    const publishing = { action: 'cloudwatch:PutMetricData', resource: '*', context };
     let timer: { cancel(): void };
     let isStopped = false;
     const measure = async (): Promise<void> => {
@@ -257,7 +277,8 @@ export class MachineRoom {
       if (isStopped) return;
       if (this.running.get(machine.instanceId)?.isFrozen !== true) {
         const sample = { path: MOUNT_POINT, usedPercent, time: new Date(clock.now()) };
-        await this.options.putMetricData(diskMetric(agent, agentFacts, sample));
+        if (this.permits(machine, publishing))
+          await this.options.putMetricData(diskMetric(agent, agentFacts, sample));
       }
       schedule();
     };

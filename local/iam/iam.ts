@@ -9,10 +9,7 @@ interface Role {
   readonly managedPolicyArns: readonly string[];
 }
 
-/**
- * IAM's roles, kept so that recorded calls can be compared with what they allow. Nothing is denied here: that
- * comparison is a test's work, where a missing permission has a name and a place.
- */
+/** IAM's roles and policies as the template has them; `Authorizer` decides by them. */
 export class Iam {
   readonly #roles = new Map<string, Role & { readonly policies: Map<string, unknown> }>();
   readonly #managed = new Map<string, unknown>();

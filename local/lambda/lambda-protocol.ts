@@ -40,12 +40,23 @@ async function invoke(lambda: Lambda, name: string, request: HttpRequest): Promi
   return json(200, outcome.error, { 'x-amz-function-error': 'Unhandled' });
 }
 
+function actionOf(method: string, functionName: string, rest: string | undefined): string {
+  if (method === 'POST' && rest === 'invocations') return 'InvokeFunction';
+  if (functionName === '') return 'ListFunctions';
+  return rest === 'configuration' ? 'GetFunctionConfiguration' : 'GetFunction';
+}
+
 /** Lambda's REST protocol: Invoke, ListFunctions, GetFunction and GetFunctionConfiguration. */
-export async function serveLambda(lambda: Lambda, request: HttpRequest): Promise<HttpResponse> {
+export async function serveLambda(
+  lambda: Lambda,
+  request: HttpRequest,
+  check: (action: string, input: { readonly FunctionName: string }) => void,
+): Promise<HttpResponse> {
   try {
     const { pathname } = new URL(request.url, 'http://lambda');
     const [, name, rest] = /^\/2015-03-31\/functions\/?([^/]*)(?:\/(.*))?$/.exec(pathname) ?? [];
     const functionName = decodeURIComponent(name ?? '');
+    check(actionOf(request.method, functionName, rest), { FunctionName: functionName });
     if (request.method === 'POST' && rest === 'invocations')
       return await invoke(lambda, functionName, request);
     if (request.method === 'GET' && name === '')

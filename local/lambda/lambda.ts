@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AwsError, type CloudClock } from '../service.ts';
 import type { Outcome } from './environment.ts';
-import { type FunctionOptions, LambdaFunction } from './function.ts';
+import { type FunctionConfiguration, type FunctionOptions, LambdaFunction } from './function.ts';
 
 /** How asynchronous invocations of one function are retried and where they end. */
 interface AsyncConfiguration {
@@ -26,6 +26,8 @@ interface LambdaOptions {
   readonly clock: CloudClock;
   /** Sends to a queue, a bus or a function by ARN. */
   readonly sendTo: (arn: string, body: string, attributes: Readonly<Record<string, string>>) => void;
+  /** Whether a function's role lets Lambda send to a queue, a bus or a function. */
+  readonly mayUse: (configuration: FunctionConfiguration, service: string, arn: string) => boolean;
   /** One line for people when an event is given up. */
   readonly log: (line: string) => void;
 }
@@ -170,12 +172,13 @@ export class Lambda {
   }
 
   #finish(
-    { configuration: { functionName, functionArn } }: LambdaFunction,
+    { configuration }: LambdaFunction,
     { payload, requestId }: AsyncEvent,
     outcome: Outcome,
     condition: 'Success' | 'RetriesExhausted' | 'EventAgeExceeded',
     approximateInvokeCount: number,
   ): void {
+    const { functionName, functionArn } = configuration;
     const { onFailureArn, onSuccessArn, deadLetterArn } = this.#async.get(functionName) ?? DEFAULT_ASYNC;
     const isSuccess = outcome.kind === 'returned';
     if (!isSuccess) this.#options.log(`${functionName} gave an event up: ${outcome.error.errorMessage}`);
@@ -198,12 +201,24 @@ export class Lambda {
         },
         responsePayload: isSuccess ? JSON.parse(outcome.payload) : outcome.error,
       };
-      this.#options.sendTo(destination, JSON.stringify(record), {});
+      this.#send(configuration, destination, JSON.stringify(record), {});
     }
     if (!isSuccess && deadLetterArn !== undefined) {
       const attributes = { RequestID: requestId, ErrorCode: '200', ErrorMessage: outcome.error.errorMessage };
-      this.#options.sendTo(deadLetterArn, payload, attributes);
+      this.#send(configuration, deadLetterArn, payload, attributes);
     }
+  }
+
+  /** With the function's own role, not with a policy of the receiver. */
+  #send(
+    configuration: FunctionConfiguration,
+    arn: string,
+    body: string,
+    attributes: Readonly<Record<string, string>>,
+  ): void {
+    const { sendTo, mayUse, log } = this.#options;
+    if (mayUse(configuration, arn.split(':')[2] ?? '', arn)) sendTo(arn, body, attributes);
+    else log(`the role of ${configuration.functionName} does not let Lambda send to ${arn}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { ApiCall } from '../iam/access.ts';
 import { AwsError, type Caller, type Service } from '../service.ts';
 import { type Failure, FORMATS } from './formats.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
@@ -47,6 +48,9 @@ function failureOf(
   };
 }
 
+/** Refuses what a caller may not do. @throws AwsError */
+export type Authorize = (caller: Caller, call: ApiCall) => void;
+
 /**
  * Serves one request of any AWS RPC protocol (query, EC2 query, JSON 1.0 and 1.1, rpc-v2-cbor): finds service and
  * operation, runs it, answers in the caller's protocol. Never rejects: garbage and bugs of an operation become
@@ -56,6 +60,7 @@ export async function dispatch(
   request: HttpRequest,
   services: readonly Service[],
   callers: (accessKeyId: string) => Caller,
+  authorize: Authorize = () => undefined,
 ): Promise<HttpResponse> {
   const requestId = randomUUID();
   const identity = identify(request);
@@ -71,7 +76,9 @@ export async function dispatch(
     const schema = loaded.operation(operation);
     const input = format.input(identity, request.body, { model, operation, schema });
     if (schema !== undefined) checkRequired(schema.input, input);
-    const value = await run(input as never, callers(identity.accessKeyId));
+    const caller = callers(identity.accessKeyId);
+    authorize(caller, { service: service.signingName, operation, input: input as ApiCall['input'] });
+    const value = await run(input as never, caller);
     return format.output({ model, operation, schema, requestId }, value);
   } catch (error) {
     return format.failure(failureOf(error, { model, loaded, requestId }));

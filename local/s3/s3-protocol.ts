@@ -138,11 +138,24 @@ async function serveObject(s3: S3, bucket: string, key: string, request: HttpReq
   }
 }
 
+/** The action that S3 asks IAM about, which is not always the operation's name. */
+function actionOf(method: string, bucket: string, key: string): string {
+  if (bucket === '') return 'ListAllMyBuckets';
+  if (key === '')
+    return { PUT: 'CreateBucket', DELETE: 'DeleteBucket', POST: 'DeleteObject' }[method] ?? 'ListBucket';
+  return { PUT: 'PutObject', DELETE: 'DeleteObject' }[method] ?? 'GetObject';
+}
+
 /** S3's REST protocol, path-style (`/bucket/key`), as SDKs speak it to an endpoint that is an address. */
-export async function serveS3(s3: S3, request: HttpRequest): Promise<HttpResponse> {
+export async function serveS3(
+  s3: S3,
+  request: HttpRequest,
+  check: (action: string, input: { readonly bucket: string; readonly key: string }) => void,
+): Promise<HttpResponse> {
   try {
     const url = new URL(request.url, 'http://s3');
     const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
+    check(actionOf(request.method, bucket, key), { bucket, key });
     if (bucket === '') {
       const names = s3.buckets().map((name) => `<Bucket><Name>${escapeXml(name)}</Name></Bucket>`);
       return xml('ListAllMyBucketsResult', `<Buckets>${names.join('')}</Buckets>`);

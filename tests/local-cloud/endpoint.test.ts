@@ -246,10 +246,13 @@ describe('a service on request', () => {
 });
 
 describe('the endpoint', () => {
-  test('knows which role signs a call', async () => {
+  test('knows which role signs a call, and refuses what the role may not do', async () => {
     const { accessKeyId } = cloud.services.credentials.issue('arn:aws:iam::000000000000:role/r');
     const events = new EventBridgeClient({ ...client(), credentials: { accessKeyId, secretAccessKey: 's' } });
-    await events.send(new ListRulesCommand({}));
+    await expect(events.send(new ListRulesCommand({}))).rejects.toMatchObject({
+      name: 'AccessDeniedException',
+      message: expect.stringContaining('is not authorized to perform: events:ListRules'),
+    });
     expect(cloud.calls.at(-1)).toMatchObject({
       service: 'events',
       operation: 'ListRules',
@@ -278,12 +281,13 @@ describe('the endpoint', () => {
   });
 
   test('says what to do when its port is taken', async () => {
-    const { dynamoDb, lambda, s3, faults, credentials: keys } = cloud.services;
+    const { dynamoDb, lambda, s3, faults, authorizer, credentials: keys } = cloud.services;
     const port = Number(new URL(cloud.url).port);
     const options = {
       port,
       services: () => [],
       callers: keys.callerOf,
+      authorizer,
       dynamoDb,
       lambda,
       s3,

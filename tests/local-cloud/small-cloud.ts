@@ -43,6 +43,7 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     endpointUrl,
     log,
     alarms: undefined,
+    groups: { groupArn: () => undefined, groupOf: () => undefined },
   });
   const { bridge, cloudWatch, credentials, dynamoDb, faults, iam, lambda, logs, s3, sqs, queueUrl, rpc } =
     services;
@@ -50,6 +51,7 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     port: 0,
     services: () => rpc,
     callers: credentials.callerOf,
+    authorizer: services.authorizer,
     dynamoDb,
     lambda,
     s3,
@@ -62,7 +64,7 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
   });
   url = endpoint.url;
   const codeDirectory = join(directory, 'functions');
-  const { readObject } = services;
+  const { readObject, authorizer } = services;
   await s3.putBucket(BUCKET);
   const handlers = {
     ...iamResources(iam),
@@ -71,7 +73,16 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
     ...logResources(logs),
     ...storageResources(dynamoDb, s3),
     ...monitoringResources(cloudWatch),
-    ...lambdaResources({ lambda, faults, logs, credentials, readObject, codeDirectory, endpointUrl }),
+    ...lambdaResources({
+      lambda,
+      faults,
+      logs,
+      credentials,
+      authorizer,
+      readObject,
+      codeDirectory,
+      endpointUrl,
+    }),
   };
   return {
     url,
@@ -107,12 +118,21 @@ export async function eventually(
   }
 }
 
+const ALLOW_ALL = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
+};
+
 /** A function's resources: the function, its role and its log group. */
 export function functionResources(name: string, properties: object = {}): Record<string, object> {
   return {
     [`${name}Role`]: {
       Type: 'AWS::IAM::Role',
-      Properties: { RoleName: `${name}-role`, AssumeRolePolicyDocument: {} },
+      Properties: {
+        RoleName: `${name}-role`,
+        AssumeRolePolicyDocument: {},
+        Policies: [{ PolicyName: 'all', PolicyDocument: ALLOW_ALL }],
+      },
     },
     [`${name}Log`]: { Type: 'AWS::Logs::LogGroup', Properties: { LogGroupName: `/aws/lambda/${name}` } },
     [name]: {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Faults } from '../../faults.ts';
+import type { Authorizer, Principal } from '../../iam/authorizer.ts';
 import type { Credentials } from '../../imds/credentials.ts';
 import type { Lambda } from '../../lambda/lambda.ts';
 import { unpackFunction } from '../../lambda/package.ts';
@@ -19,6 +20,7 @@ interface LambdaResourceOptions {
   readonly faults: Faults;
   readonly logs: Logs;
   readonly credentials: Credentials;
+  readonly authorizer: Authorizer;
   /** Reads a package out of a bucket. */
   readonly readObject: (bucket: string, key: string) => Promise<Uint8Array>;
   /** Where they are unpacked, one folder a function. */
@@ -82,6 +84,24 @@ function reservedVariables(
   };
 }
 
+/**
+ * Lambda writes a function's lines with the function's own role, and creates a group that is missing if the role lets
+ * it: that is how a late invocation brings back a group that was deleted with its stack.
+ */
+function roleLogger({ logs, authorizer }: LambdaResourceOptions, principal: Principal, region: string) {
+  const opened = new Set<string>();
+  return (group: string, stream: string, line: string): void => {
+    const permits = (operation: string): boolean => {
+      const resource = `arn:aws:logs:${region}:${ACCOUNT_ID}:log-group:${group}:log-stream:${stream}`;
+      return authorizer.permits(principal, { action: `logs:${operation}`, resource, context: new Map() });
+    };
+    if (!logs.groups().has(group) && permits('CreateLogGroup')) logs.putGroup(group, undefined);
+    if (!opened.has(stream) && !permits('CreateLogStream')) return;
+    opened.add(stream);
+    if (permits('PutLogEvents')) logs.write(group, stream, line);
+  };
+}
+
 function lambdaFunction(options: LambdaResourceOptions): ResourceHandler {
   return async (request) => {
     const properties = read(functionSchema, request.properties);
@@ -95,7 +115,7 @@ function lambdaFunction(options: LambdaResourceOptions): ResourceHandler {
     const keys = options.credentials.issue(properties.Role, name);
     await options.lambda.putFunction({
       faults: options.faults,
-      log: (group, stream, line) => options.logs.write(group, stream, line),
+      log: roleLogger(options, { roleArn: properties.Role, session: name }, request.region),
       configuration: {
         functionName: name,
         functionArn,
