@@ -83,6 +83,8 @@ export function claimGenesis(options: {
       leaseUntilMs: nowMs + leaseMs,
       scaleKey: '',
       scalePending: false,
+      scaleInVictim: '',
+      lowWaterSinceMs: 0,
     },
     conditions: unchanged,
     event,

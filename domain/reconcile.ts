@@ -1,8 +1,9 @@
 import type { PositionClaim } from './assignment.ts';
+import type { GroupInstance } from './group-view.ts';
 import { isTerminal, lastSignMs, type MemberRecord } from './member-record.ts';
+import { findRingFaults, type RingFault } from './ring-closure.ts';
 import type { RingMeta } from './ring-meta.ts';
 import { isDead } from './ring-registry.ts';
-import type { GroupInstance } from './scaling.ts';
 import type { Timing } from './timing.ts';
 
 /**
@@ -29,7 +30,9 @@ export type Repair =
     }
   /** EC2 thinks the machine is fine, the ring knows better: the group shall replace it. */
   | { readonly kind: 'setUnhealthy'; readonly instanceId: string; readonly finding: string }
-  | { readonly kind: 'freePosition'; readonly claim: PositionClaim; readonly finding: string };
+  | { readonly kind: 'freePosition'; readonly claim: PositionClaim; readonly finding: string }
+  /** Nothing that can be repaired from outside: the members see it too, and a person should. */
+  | { readonly kind: 'tellSplit'; readonly fault: RingFault; readonly finding: string };
 
 export interface Observation {
   readonly meta: RingMeta;
@@ -53,6 +56,16 @@ export function decideRepairs(seen: Observation): readonly Repair[] {
     ...seen.instances.flatMap((instance) => judgeInstance(seen, instance, rows.get(instance.instanceId))),
     ...seen.members.flatMap((member) => judgeMember(seen, member, instances.get(member.instanceId))),
     ...seen.positions.flatMap((claim) => judgePosition(seen, claim, rows.get(claim.instanceId))),
+    ...findRingFaults(seen).flatMap(judgeFault),
+  ];
+}
+
+/** A stray keeps clients from the files of the ring it does not belong to: it is replaced like a dead one. */
+function judgeFault(fault: RingFault): Repair[] {
+  const { finding, strays } = fault;
+  return [
+    { kind: 'tellSplit', fault, finding },
+    ...strays.map((member): Repair => ({ kind: 'bury', member, as: 'DEAD', finding })),
   ];
 }
 

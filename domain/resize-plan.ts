@@ -56,6 +56,30 @@ function rarestZone(members: readonly PlacementMember[]): string {
   return [...counts].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0] ?? '';
 }
 
+/** The member whose removal leaves the fullest of the others with the least, and how full that one is then. */
+export function planShrink({
+  members,
+  departed,
+}: RingLoad): { readonly victim: Identifier; readonly fullestAfter: number } | undefined {
+  if (members.length < 2) return undefined;
+  const loads = loadsOn(byteMap(members, departed), members);
+  const choices = [...members]
+    .sort((a, b) => a.id - b.id)
+    .map(({ id }, index) => ({
+      id,
+      stored: loads.ratio(index),
+      fullestAfter: loads.without(index).mostStored,
+    }))
+    // Among equals the one with the least to hand over; what only rounding tells apart is equal.
+    .sort((a, b) => coarse(a.fullestAfter) - coarse(b.fullestAfter) || a.stored - b.stored || a.id - b.id);
+  const [best] = choices;
+  return best === undefined ? undefined : { victim: best.id, fullestAfter: best.fullestAfter };
+}
+
+function coarse(share: number): number {
+  return Math.round(share * 1e9);
+}
+
 function loadsOn(map: ByteMap, members: readonly PlacementMember[]): ArcLoads {
   return new ArcLoads(arcsOf(members, map), members, medianCapacity(members));
 }

@@ -30,6 +30,11 @@ export interface RingMeta {
   readonly scaleKey: string;
   /** Decided, and perhaps not told to the group yet: whoever decided may have died in between. */
   readonly scalePending: boolean;
+  /** Since when one member less would hold everything well below the threshold; 0: it would not. */
+  readonly lowWaterSinceMs: number;
+  /** Whom the group is to lose, and at which desired capacity that was decided; '' when it was told. */
+  readonly scaleInVictim: string;
+  readonly scaleInFrom: number;
   /** When the last skipped scale-out was logged and why, so that a lasting reason is said once. */
   readonly skipReason: string;
   readonly skipLoggedMs: number;
@@ -47,6 +52,9 @@ const NO_RING: RingMeta = {
   scaleDecidedMs: 0,
   scaleKey: '',
   scalePending: false,
+  lowWaterSinceMs: 0,
+  scaleInVictim: '',
+  scaleInFrom: 0,
   skipReason: '',
   skipLoggedMs: 0,
   outbox: false,
@@ -73,6 +81,9 @@ export function parseMeta(item: StoredItem | undefined): RingMeta {
     scaleDecidedMs: numeric('scaleDecidedMs'),
     scaleKey: text('scaleKey'),
     scalePending: item['scalePending'] === true,
+    lowWaterSinceMs: numeric('lowWaterSinceMs'),
+    scaleInVictim: text('scaleInVictim'),
+    scaleInFrom: numeric('scaleInFrom'),
     skipReason: text('skipReason'),
     skipLoggedMs: numeric('skipLoggedMs'),
     outbox: Array.isArray(item[OUTBOX]) && item[OUTBOX].length > 0,

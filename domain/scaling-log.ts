@@ -33,6 +33,7 @@ export const DETAIL_TYPES = [
   'Lifecycle Action Completed',
   'Instance Refresh',
   'Drift Repaired',
+  'Ring Split',
 ] as const;
 export type DetailType = (typeof DETAIL_TYPES)[number];
 

@@ -1,21 +1,9 @@
 import { type Fullness, observeFullness, roundPercent } from './fullness.ts';
+import { type GroupView, whoIsOnTheWay } from './group-view.ts';
 import type { MemberRecord } from './member-record.ts';
 import { nodesToAdd } from './nodes-to-add.ts';
 import type { RingMeta } from './ring-meta.ts';
 import type { Timing } from './timing.ts';
-
-/** The group as Auto Scaling describes it. */
-export interface GroupView {
-  readonly minSize: number;
-  readonly maxSize: number;
-  readonly desiredCapacity: number;
-  readonly instances: readonly GroupInstance[];
-}
-export interface GroupInstance {
-  readonly instanceId: string;
-  /** AWS's lifecycle state; matched by prefix, because AWS adds to the list. */
-  readonly lifecycleState: string;
-}
 
 export type ScaleDecision =
   | {
@@ -55,13 +43,15 @@ export interface ScalingSituation {
  * those of the arcs, which change at once, not those of the disks, which are tidied up later.
  */
 export function decideScaleOut(situation: ScalingSituation): ScaleDecision {
-  const { meta, group, scaleKey } = situation;
+  const { meta, members, group, scaleKey } = situation;
   if (meta.status === 'TEARDOWN') return skip('teardown', 'the stage is being removed');
   if (meta.status !== 'ACTIVE') return skip('noRing', 'there is no ring yet');
   if (meta.scaleKey === scaleKey) return skip('duplicate', 'this trigger has had its decision');
+  if (meta.scaleInVictim !== '')
+    return skip('telling', `${meta.scaleInVictim} is being taken out of the group`);
   if (meta.scalePending)
     return skip('telling', `the group is being told to have ${meta.scaleTarget} instances`);
-  const onTheWay = whoIsOnTheWay(situation);
+  const onTheWay = whoIsOnTheWay(members, group);
   if (onTheWay !== undefined) return skip('joining', onTheWay);
   const seen = observeFullness(situation);
   if (seen.waitsFor !== undefined) return skip('cooldown', seen.waitsFor);
@@ -74,25 +64,6 @@ export function decideScaleOut(situation: ScalingSituation): ScaleDecision {
 
 function skip(reason: SkipReason, why: string): ScaleDecision {
   return { kind: 'skip', reason, why };
-}
-
-function whoIsOnTheWay({ members, group }: ScalingSituation): string | undefined {
-  const present = new Set(group.instances.map(({ instanceId }) => instanceId));
-  const joining = members.filter(
-    ({ state, instanceId }) =>
-      (state === 'PENDING' || state === 'ASSIGNED' || state === 'JOINING') && present.has(instanceId),
-  );
-  const [first] = joining;
-  if (first !== undefined) {
-    const others = joining.length > 1 ? ` and ${joining.length - 1} more` : '';
-    return `${first.instanceId}${others} is ${first.state}: its relief is not in the numbers yet`;
-  }
-  const coming = group.instances.find(({ lifecycleState }) => lifecycleState.startsWith('Pending'));
-  if (coming !== undefined) return `${coming.instanceId} is ${coming.lifecycleState}`;
-  const staying = group.instances.filter(({ lifecycleState }) => lifecycleState === 'InService').length;
-  return staying < group.desiredCapacity
-    ? `${staying} of ${group.desiredCapacity} instances are in service: Auto Scaling is launching`
-    : undefined;
 }
 
 function decideSize({ group, thresholdPercent }: ScalingSituation, seen: Fullness): ScaleDecision {

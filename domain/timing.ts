@@ -36,12 +36,16 @@ const DURATIONS = {
    * the ring with the newcomer in it. Raised: a member that cannot report holds growth up longer.
    */
   scaleCooldown: { ms: 300_000, floorMs: 5_000 },
+  /** So long must one member less be enough before one is taken out: nights and weekends are not worth two moves. */
+  lowWater: { ms: 30 * 60_000, floorMs: 10_000 },
   /** "At MaxSize" is said again after this while the alarm lasts. */
   skipLogAgain: { ms: 3_600_000, floorMs: 30_000 },
   /** An instance in Pending:Wait without a row, or a PENDING row in an active ring, is assigned by the reconciler. */
   unassignedGrace: { ms: 30_000, floorMs: 2_000 },
   /** A member must have been suspect by two peers within this. */
   deathVoteWindow: { ms: 60_000, floorMs: 20_000 },
+  /** Neighbours may disagree with the table while a member comes or goes; longer than this is told. */
+  ringOpen: { ms: 180_000, floorMs: 20_000 },
   /** A position claim without a member row is orphaned after this. */
   positionOrphan: { ms: 600_000, floorMs: 60_000 },
   /** An unpublished log row younger than this may still be in the hands of its writer. */

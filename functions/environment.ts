@@ -12,6 +12,8 @@ const schema = z.object({
   CHORDFS_TIME_SCALE: z.coerce.number().min(1),
   CHORDFS_DISK_ALARM: z.string().min(1),
   CHORDFS_DISK_THRESHOLD_PERCENT: z.coerce.number().min(1).max(100),
+  CHORDFS_SCALE_IN: z.enum(['true', 'false']),
+  CHORDFS_METRIC_NAMESPACE: z.string().min(1),
 });
 
 export interface FunctionEnvironment {
@@ -23,6 +25,8 @@ export interface FunctionEnvironment {
   readonly terminateHook: string;
   readonly diskAlarmName: string;
   readonly thresholdPercent: number;
+  readonly isScaleInOn: boolean;
+  readonly metricNamespace: string;
   readonly timing: Timing;
 }
 
@@ -39,6 +43,8 @@ export function readEnvironment(
     terminateHook: parsed.CHORDFS_TERMINATE_HOOK,
     diskAlarmName: parsed.CHORDFS_DISK_ALARM,
     thresholdPercent: parsed.CHORDFS_DISK_THRESHOLD_PERCENT,
+    isScaleInOn: parsed.CHORDFS_SCALE_IN === 'true',
+    metricNamespace: parsed.CHORDFS_METRIC_NAMESPACE,
     timing: timing(parsed.CHORDFS_TIME_SCALE),
   };
 }

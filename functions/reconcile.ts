@@ -17,16 +17,21 @@ import { type DiskAlarm, diskAlarm } from './adapters/disk-alarm.ts';
 import { dynamodbItemStore } from './adapters/dynamodb-item-store.ts';
 import { ec2Instances } from './adapters/ec2-instances.ts';
 import { eventBus } from './adapters/event-bus.ts';
+import { type Metrics, stageMetrics } from './adapters/metrics.ts';
 import { publishQuietly } from './control-plane.ts';
 import { type FunctionEnvironment, readEnvironment } from './environment.ts';
 import { type ScheduledEvent, scheduledEvent } from './events.ts';
 import { lambdaHandler } from './lambda-handler.ts';
 import { log } from './log.ts';
 import { carryOut, type RepairDependencies } from './repairs.ts';
+import { finishScaleIn, type ScaleInDependencies, scaleIn } from './scale-in.ts';
 import { type ScalingDependencies, scaleOut, tellGroup } from './scale-out.ts';
 
-export interface Dependencies extends RepairDependencies, ScalingDependencies {
-  readonly group: RepairDependencies['group'] & ScalingDependencies['group'];
+export interface Dependencies extends RepairDependencies, ScalingDependencies, ScaleInDependencies {
+  readonly group: RepairDependencies['group'] & ScalingDependencies['group'] & ScaleInDependencies['group'];
+  readonly metrics: Metrics;
+  /** Opt-in: a group that shrinks by itself surprises whoever did not ask for it. */
+  readonly isScaleInOn: boolean;
   readonly alarm: DiskAlarm;
 }
 
@@ -37,7 +42,7 @@ export interface Dependencies extends RepairDependencies, ScalingDependencies {
  */
 export function reconcile(dependencies: Dependencies) {
   return async (_event: ScheduledEvent): Promise<void> => {
-    const steps = [repairDrift, finishScaleOut, decideAgain, sendOutbox];
+    const steps = [repairDrift, finishScaleOut, finishScaleIn, decideAgain, decideShrink, sendOutbox];
     const failures: unknown[] = [];
     for (const step of steps) await step(dependencies).catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('; '));
@@ -48,6 +53,8 @@ async function repairDrift(dependencies: Dependencies): Promise<void> {
   const seen = await observe(dependencies);
   const repairs = decideRepairs(seen);
   const failures: unknown[] = [];
+  // Said before anything is repaired: what the next repair mends is gone from the next minute's count.
+  await dependencies.metrics.putDrift(repairs.length).catch((error: unknown) => failures.push(error));
   for (const repair of repairs) {
     await carryOut(dependencies, seen.meta, repair).catch((error: unknown) => failures.push(error));
   }
@@ -112,6 +119,12 @@ async function decideAgain(dependencies: Dependencies): Promise<void> {
   });
 }
 
+async function decideShrink(dependencies: Dependencies): Promise<void> {
+  if (!dependencies.isScaleInOn) return;
+  const { isAlarming } = await dependencies.alarm.state();
+  await scaleIn(dependencies, isAlarming);
+}
+
 /** Events that were decided and not sent: a crash, or a bus that was away. */
 async function sendOutbox(dependencies: Dependencies): Promise<void> {
   const { stage, store, timing, now } = dependencies;
@@ -134,6 +147,7 @@ async function sendOutbox(dependencies: Dependencies): Promise<void> {
 }
 
 export function dependencies(environment: FunctionEnvironment): Dependencies {
+  const cloudWatch = new CloudWatchClient();
   return {
     stage: environment.stage,
     timing: environment.timing,
@@ -144,7 +158,9 @@ export function dependencies(environment: FunctionEnvironment): Dependencies {
     bus: eventBus(new EventBridgeClient(), environment.busName),
     group: autoScalingGroup(new AutoScalingClient(), environment.autoScalingGroupName),
     instances: ec2Instances(new EC2Client()),
-    alarm: diskAlarm(new CloudWatchClient(), environment.diskAlarmName),
+    alarm: diskAlarm(cloudWatch, environment.diskAlarmName),
+    metrics: stageMetrics(cloudWatch, environment),
+    isScaleInOn: environment.isScaleInOn,
     now: Date.now,
     newRingId: randomUUID,
     wait,

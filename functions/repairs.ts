@@ -1,6 +1,7 @@
 import { claimKeys, claimPlace, type PositionClaim } from '../domain/assignment.ts';
 import { formatIdentifier } from '../domain/identifier.ts';
 import type { Repair } from '../domain/reconcile.ts';
+import type { RingFault } from '../domain/ring-closure.ts';
 import type { RingMeta } from '../domain/ring-meta.ts';
 import type { AutoScalingGroup } from './adapters/auto-scaling.ts';
 import type { Ec2Instances } from './adapters/ec2-instances.ts';
@@ -46,6 +47,8 @@ export async function carryOut(
     }
     case 'freePosition':
       return await free(dependencies, repair.claim);
+    case 'tellSplit':
+      return await tellSplit(dependencies, meta, repair.fault);
   }
 }
 
@@ -88,6 +91,23 @@ async function complete(
   );
 }
 
+/** At a time that the fault itself gives, so that it is told once, however many minutes find it. */
+async function tellSplit(dependencies: RepairDependencies, meta: RingMeta, fault: RingFault): Promise<void> {
+  const { kind, finding, sinceMs } = fault;
+  const at = { stage: dependencies.stage, now: () => sinceMs + dependencies.timing.ringOpenMs };
+  await publishDecision(
+    dependencies,
+    controlEvent(at, meta, {
+      id: `${kind}-${sinceMs}`,
+      detailType: 'Ring Split',
+      cause: `reconciler: ${finding}`,
+      correlationId: `${kind}-${sinceMs}`,
+      before: {},
+      after: {},
+    }),
+  );
+}
+
 async function free(dependencies: RepairDependencies, claim: PositionClaim): Promise<void> {
   await freePosition(dependencies, claim);
 }
@@ -123,6 +143,8 @@ function correlationOf(repair: Repair): string {
     case 'bury':
     case 'markLeaving':
       return `${repair.kind}-${repair.member.instanceId}`;
+    case 'tellSplit':
+      return `${repair.fault.kind}-${repair.fault.sinceMs}`;
     case 'freePosition':
       return `${repair.kind}-${formatIdentifier(repair.claim.position)}`;
     default:

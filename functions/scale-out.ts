@@ -1,6 +1,7 @@
+import type { GroupView } from '../domain/group-view.ts';
 import { parseMember } from '../domain/member-record.ts';
 import { metaKey, parseMeta, type RingMeta, updateMeta } from '../domain/ring-meta.ts';
-import { decideScaleOut, type GroupView, type ScaleDecision, type SkipReason } from '../domain/scaling.ts';
+import { decideScaleOut, type ScaleDecision, type SkipReason } from '../domain/scaling.ts';
 import { NODE_PREFIX, ringPartition } from '../domain/table-writes.ts';
 import type { AutoScalingGroup } from './adapters/auto-scaling.ts';
 import { type ControlPlane, controlEvent, publishDecision, publishQuietly } from './control-plane.ts';

@@ -5,8 +5,9 @@ import {
   DescribeAutoScalingInstancesCommand,
   SetDesiredCapacityCommand,
   SetInstanceHealthCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { GroupView } from '../../domain/scaling.ts';
+import type { GroupView } from '../../domain/group-view.ts';
 
 export interface LifecycleAction {
   readonly instanceId: string;
@@ -24,6 +25,8 @@ export interface AutoScalingGroup {
   completeLifecycleAction(action: LifecycleAction): Promise<'completed' | 'notYet'>;
   setDesiredCapacity(desiredCapacity: number): Promise<void>;
   setUnhealthy(instanceId: string): Promise<void>;
+  /** Takes one instance out, through its hook, and lowers the desired capacity by one: never call it twice for one decision. */
+  terminate(instanceId: string): Promise<void>;
 }
 
 export function autoScalingGroup(client: AutoScalingClient, autoScalingGroupName: string): AutoScalingGroup {
@@ -66,6 +69,14 @@ export function autoScalingGroup(client: AutoScalingClient, autoScalingGroupName
           AutoScalingGroupName: autoScalingGroupName,
           DesiredCapacity: desiredCapacity,
           HonorCooldown: false,
+        }),
+      );
+    },
+    async terminate(instanceId) {
+      await client.send(
+        new TerminateInstanceInAutoScalingGroupCommand({
+          InstanceId: instanceId,
+          ShouldDecrementDesiredCapacity: true,
         }),
       );
     },

@@ -1,4 +1,4 @@
-import type { GroupView } from '../../domain/scaling.ts';
+import type { GroupView } from '../../domain/group-view.ts';
 import type { AutoScalingGroup, LifecycleAction } from '../../functions/adapters/auto-scaling.ts';
 import type { Ec2Instances } from '../../functions/adapters/ec2-instances.ts';
 
@@ -13,6 +13,8 @@ export class FakeGroup implements AutoScalingGroup {
   readonly completed: LifecycleAction[] = [];
   readonly desired: number[] = [];
   readonly unhealthy: string[] = [];
+  /** Taken out with a decrement of the desired capacity. */
+  readonly terminated: string[] = [];
   /** How many times an action is visible as waiting before it can be completed. */
   notYet = 0;
   /** Fails the next call, as a throttled or crashed API does. */
@@ -38,6 +40,18 @@ export class FakeGroup implements AutoScalingGroup {
     if (failure !== undefined) throw failure;
     this.desired.push(desiredCapacity);
     this.view.desiredCapacity = desiredCapacity;
+  }
+
+  async terminate(instanceId: string): Promise<void> {
+    await Promise.resolve();
+    const failure = this.failNext;
+    this.failNext = undefined;
+    if (failure !== undefined) throw failure;
+    this.terminated.push(instanceId);
+    this.view.desiredCapacity -= 1;
+    this.view.instances = this.view.instances.map((instance) =>
+      instance.instanceId === instanceId ? { instanceId, lifecycleState: 'Terminating:Wait' } : instance,
+    );
   }
 
   setUnhealthy(instanceId: string): Promise<void> {

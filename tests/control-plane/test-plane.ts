@@ -47,6 +47,9 @@ export class TestPlane {
   readonly instances = new FakeInstances();
   readonly timing = timing(1);
   isAlarming = false;
+  isScaleInOn = false;
+  /** What the reconciler has put as drift, minute by minute. */
+  readonly drift: number[] = [];
   nowMs = Date.UTC(2026, 0, 1, 12);
   private ringCount = 0;
 
@@ -64,6 +67,13 @@ export class TestPlane {
       instances: this.instances,
       alarm: { state: () => Promise.resolve({ isAlarming: this.isAlarming, sinceMs: 1 }) },
       thresholdPercent: 70,
+      isScaleInOn: this.isScaleInOn,
+      metrics: {
+        putDrift: (findings) => {
+          this.drift.push(findings);
+          return Promise.resolve();
+        },
+      },
       launchHook: 'launch',
       terminateHook: 'terminate',
       now: () => this.nowMs,
