@@ -3,7 +3,7 @@ import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Ring } from '../ring/ring.ts';
 import { isTransportFailure } from './peer-calls.ts';
 import type { Replicas } from './placement.ts';
-import { writeVerdict } from './write-quorum.ts';
+import { type Outcomes, writeVerdict } from './write-quorum.ts';
 import type { WriteTracker } from './write-tracker.ts';
 
 export interface ReplicatorOptions {
@@ -15,10 +15,10 @@ export interface ReplicatorOptions {
   readonly now: () => number;
 }
 
-/** After a replica failed to answer, how long writes wait for it only briefly. About the time a death takes to show. */
+/** After a replica failed to answer, how long writes do not wait for it if they can be acknowledged without it. */
 const DISTRUST_MS = 2_000;
-/** What a distrusted replica is given to answer: enough if it is well again, little if it is frozen. */
-const DISTRUSTED_TIMEOUT_MS = 250;
+/** What a distrusted replica is given once the others are done: enough if it is well again, little if it is frozen. */
+const DISTRUSTED_GRACE_MS = 250;
 
 export interface ReplicaWrite {
   readonly replicas: Replicas;
@@ -62,18 +62,31 @@ export class Replicator {
   async #write({ replicas, signal, timeoutMs, send }: ReplicaWrite): Promise<void> {
     const outcomes = new Map<string, 'durable' | 'failed'>();
     const errors: unknown[] = [];
+    const doubtful = replicas.writeSet.filter((member) => this.#isDistrusted(member));
+    const impatience = new AbortController();
+    let grace: NodeJS.Timeout | undefined;
+    const settle = (member: RingMember, outcome: 'durable' | 'failed') => {
+      outcomes.set(member.instanceId, outcome);
+      // A slow replica is only done without where that is possible: cut off sooner, an overloaded ring would refuse
+      // what it can take.
+      if (grace !== undefined || !isEnoughWithout(doubtful, replicas, outcomes)) return;
+      const reason = new ChordfsError('DEADLINE_EXCEEDED', { graceMs: DISTRUSTED_GRACE_MS });
+      grace = setTimeout(() => impatience.abort(reason), DISTRUSTED_GRACE_MS);
+    };
     await Promise.all(
       replicas.writeSet.map(async (member) => {
+        const signals = doubtful.includes(member) ? [signal, impatience.signal] : [signal];
         try {
-          await this.#sendTo(member, { signal, timeoutMs, send });
-          outcomes.set(member.instanceId, 'durable');
+          await this.#sendTo(member, { signals, timeoutMs, send });
+          settle(member, 'durable');
         } catch (error) {
           errors.push(error);
-          outcomes.set(member.instanceId, 'failed');
+          settle(member, 'failed');
           this.#options.onMissed(member);
         }
       }),
     );
+    clearTimeout(grace);
     signal.throwIfAborted();
     if (writeVerdict(replicas, outcomes) === 'acknowledge') return;
     throw refusal(errors);
@@ -81,30 +94,41 @@ export class Replicator {
 
   async #sendTo(
     member: RingMember,
-    { signal, timeoutMs, send }: Pick<ReplicaWrite, 'signal' | 'timeoutMs' | 'send'>,
+    {
+      signals,
+      timeoutMs,
+      send,
+    }: { readonly signals: readonly AbortSignal[] } & Pick<ReplicaWrite, 'timeoutMs' | 'send'>,
   ): Promise<void> {
     const controller = new AbortController();
-    const abort = () => controller.abort(signal.reason);
+    const abort = ({ target }: Event) => controller.abort((target as AbortSignal).reason);
     const entry = { member, controller };
     this.#underWay.add(entry);
-    signal.addEventListener('abort', abort, { once: true });
+    for (const signal of signals) signal.addEventListener('abort', abort, { once: true });
     try {
-      await send(member, { signal: controller.signal, timeoutMs: this.#patienceMs(member, timeoutMs) });
+      await send(member, { signal: controller.signal, timeoutMs });
       this.#failedAt.delete(member.instanceId);
     } catch (error) {
       if (isTransportFailure(error)) this.#failedAt.set(member.instanceId, this.#options.now());
       throw error;
     } finally {
       this.#underWay.delete(entry);
-      signal.removeEventListener('abort', abort);
+      for (const signal of signals) signal.removeEventListener('abort', abort);
     }
   }
 
-  #patienceMs(member: RingMember, timeoutMs: number): number {
-    const failedAt = this.#failedAt.get(member.instanceId);
-    const isDistrusted = failedAt !== undefined && this.#options.now() - failedAt < DISTRUST_MS;
-    return isDistrusted ? Math.min(DISTRUSTED_TIMEOUT_MS, timeoutMs) : timeoutMs;
+  #isDistrusted({ instanceId }: RingMember): boolean {
+    const failedAt = this.#failedAt.get(instanceId);
+    return failedAt !== undefined && this.#options.now() - failedAt < DISTRUST_MS;
   }
+}
+
+/** Whether the write may be acknowledged even if those that are doubtful and still silent fail. */
+function isEnoughWithout(doubtful: readonly RingMember[], replicas: Replicas, outcomes: Outcomes): boolean {
+  const silent = doubtful.filter(({ instanceId }) => !outcomes.has(instanceId));
+  if (silent.length === 0) return false;
+  const failed = silent.map(({ instanceId }) => [instanceId, 'failed'] as const);
+  return writeVerdict(replicas, new Map([...outcomes, ...failed])) === 'acknowledge';
 }
 
 /** A full volume is worth its own answer; a bug is never hidden behind "unavailable". */

@@ -39,7 +39,10 @@ export interface UploadLimits {
   readonly bufferCount: number;
   /** Chunks of one upload on their way to replicas. Raised: hides latency, takes buffers from others. */
   readonly chunksInFlight: number;
-  /** For one chunk on one replica: 4 MiB at 0.5 MB/s, so only a replica that is down runs into it. */
+  /**
+   * For one chunk on one replica: 4 MiB at 0.2 MB/s, so that a ring whose disks are overrun is slow rather than out of
+   * service. A replica that hangs is not waited for that long: the ring gives it up within seconds.
+   */
   readonly chunkTimeoutMs: number;
   /** For making an upload visible, retries included: longer than any take-over of an arc. */
   readonly commitDeadlineMs: number;
@@ -50,7 +53,7 @@ export const UPLOAD_LIMITS: UploadLimits = {
   inlineLimitBytes: 256 * 1024,
   bufferCount: 10,
   chunksInFlight: 3,
-  chunkTimeoutMs: 8_000,
+  chunkTimeoutMs: 20_000,
   commitDeadlineMs: 25_000,
   commitAttemptMs: 6_000,
 };

@@ -45,6 +45,8 @@ export class MovingCluster {
   readonly nodes = new Map<string, MovingNode>();
   readonly bugs: unknown[] = [];
   readonly #options: Partial<NodeFilesOptions>;
+  /** Stores of members that form the ring or join it without bringing their own. */
+  storeOf: (name: string) => Store = () => new ShowingStore();
 
   constructor(options: Partial<NodeFilesOptions> = {}) {
     this.#options = options;
@@ -149,7 +151,7 @@ export class MovingCluster {
   #make(name: string, id: number, options: { store?: Store; incarnation?: number } = {}): MovingNode {
     const member = testMember(name, id, options.incarnation ?? 1);
     const ring = this.control.ring(member);
-    const store = options.store ?? new ShowingStore();
+    const store = options.store ?? this.storeOf(name);
     const made = createNodeFiles({
       ...{
         ring,
