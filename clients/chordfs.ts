@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { addDeploymentOptions, deploymentOf } from './deployment-options.ts';
 import { killDescendants } from './up/descendants.ts';
-import { addUpOptions, type UpOptions, upOptions } from './up/options.ts';
+import { addUpOptions, secretsIn, type UpOptions, upOptions } from './up/options.ts';
 import { ensurePackaged } from './up/packaging.ts';
 import { up } from './up/session.ts';
 
@@ -60,6 +60,7 @@ async function runUp(options: UpOptions): Promise<void> {
     const { startCloud } = await import('../local/up.ts');
     await up(options, {
       projectDirectory,
+      secrets: secretsIn(process.env),
       startCloud,
       ensurePackaged: (onStart) => ensurePackaged({ projectDirectory, signal: stopSignal, onStart }),
       print,

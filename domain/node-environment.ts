@@ -24,5 +24,23 @@ export const NODE_ENVIRONMENT = {
   capacityBytes: 'CHORDFS_CAPACITY_BYTES',
 } as const;
 
+/** uploadserver's options by the names they have in a node's environment; a password must not stand in a command line. */
+export const SERVER_VARIABLES = {
+  /** `replace` (default), `rename` or `refuse`. */
+  onConflict: 'CHORDFS_ON_CONFLICT',
+  /** `light`, `auto` (default) or `dark`. */
+  theme: 'CHORDFS_THEME',
+  /** `user:password` for everything. */
+  basicAuth: 'CHORDFS_BASIC_AUTH',
+  /** `user:password` for changes. */
+  basicAuthUpload: 'CHORDFS_BASIC_AUTH_UPLOAD',
+  /** PEM file with certificate and private key. */
+  serverCertificate: 'CHORDFS_SERVER_CERTIFICATE',
+  /** PEM file with the certificate that clients must present. */
+  clientCertificate: 'CHORDFS_CLIENT_CERTIFICATE',
+  /** `on` (default) or `off`: one line for each request of a client. */
+  accessLog: 'CHORDFS_ACCESS_LOG',
+} as const;
+
 export const CHORD_PORT = 5057;
 export const HTTP_PORT = 5058;

@@ -25,6 +25,8 @@ export interface AccountOptions
   /** First three octets of instances' addresses; default `127.10.0` and `127.0.0`. */
   readonly privatePrefix?: string | undefined;
   readonly publicPrefix?: string | undefined;
+  /** Variables for every node, which on AWS its boot script fetches as secrets. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
   /** Real ms below which no scale makes a hook's timeout fall; default 45 s. */
   readonly shortestHookPatienceMs?: number | undefined;
   readonly onCall?: ((call: EndpointCall) => void) | undefined;
@@ -117,6 +119,7 @@ function startCompute(parts: Parts, state: ComputeState | undefined): Compute {
     },
     instanceProfileRole: (profile) => services.iam.roleOfInstanceProfile(profile),
     volumeSizeBytes: options.volumeSizeBytes,
+    secrets: options.secrets,
     firstHost: options.firstHost,
     privatePrefix: options.privatePrefix,
     publicPrefix: options.publicPrefix,

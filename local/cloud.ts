@@ -15,6 +15,12 @@ export interface CloudOptions {
   readonly port: number;
   /** Address offset for instances: instance n has host part `firstHost + n` in 127.10.0.x and 127.0.0.x (default 10). */
   readonly firstHost?: number;
+  /** What an upload of an existing name does: `replace`, `rename` or `refuse`; undefined: as the template says. */
+  readonly onConflict?: string | undefined;
+  /** Colours of the nodes' pages: `light`, `auto` or `dark`; undefined: as the template says. */
+  readonly theme?: string | undefined;
+  /** Variables for every node beside its user data: what instances on AWS fetch from Parameter Store when they boot. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
   /** One line of progress for people: an instance started, a process ended. */
   readonly log?: ((line: string) => void) | undefined;
 }

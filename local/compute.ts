@@ -49,6 +49,8 @@ export interface ComputeOptions {
   ) => { readonly roleName: string; readonly roleArn: string } | undefined;
   /** Size of each instance's data volume; undefined: as the launch template's block device says. */
   readonly volumeSizeBytes?: number | undefined;
+  /** Variables that the boot script fetches as secrets, which no user data holds. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
   /** Instance n has host part `firstHost + n` in 127.10.0.x and 127.0.0.x (default 10). */
   readonly firstHost?: number | undefined;
   /** Real ms below which no scale makes a hook's timeout fall; default 45 s. */

@@ -43,6 +43,7 @@ class LocalCompute implements Compute {
       ...options,
       log,
       volumeSizeBytes: options.volumeSizeBytes,
+      secrets: options.secrets ?? {},
       bundles: new Bundles(join(options.directory, 'bundles')),
       targetLifecycleState: (instanceId) => {
         const lifecycleState = this.autoScaling.groupOfInstance(instanceId)?.instance.lifecycleState;

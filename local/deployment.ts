@@ -76,6 +76,8 @@ export function parameterValues(template: Template, options: CloudOptions): Para
     MaxSize: options.max,
     DesiredCapacity: options.desired,
     DiskThresholdPercent: options.threshold,
+    ...(options.onConflict === undefined ? {} : { OnConflict: options.onConflict }),
+    ...(options.theme === undefined ? {} : { Theme: options.theme }),
   };
   return Object.fromEntries(
     Object.entries(known).filter(([name]) => Object.hasOwn(template.Parameters, name)),

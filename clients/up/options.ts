@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { SERVER_VARIABLES } from '../../domain/node-environment.ts';
 import type { CloudOptions } from '../../local/cloud.ts';
 import { parseByteSize } from './byte-size.ts';
 
@@ -25,6 +26,8 @@ interface RawOptions {
   readonly dir?: string;
   readonly port: number;
   readonly firstHost: number;
+  readonly onConflict: string;
+  readonly theme: string;
   readonly json: boolean;
 }
 
@@ -68,6 +71,14 @@ function directory(text: string): string {
   return path;
 }
 
+/** Every process of a machine can read every command line. */
+const SECRETS_HELP = `
+Logins and certificates are taken from the environment, so that no password stands in a command line:
+  ${SERVER_VARIABLES.basicAuth}          user:password for everything
+  ${SERVER_VARIABLES.basicAuthUpload}   user:password for changes
+  ${SERVER_VARIABLES.serverCertificate}  PEM file with certificate and key: the nodes speak HTTPS
+  ${SERVER_VARIABLES.clientCertificate}  PEM file of the certificate that clients must present`;
+
 /** The options of `chordfs up`, each validated alone. */
 export function addUpOptions(command: Command): Command {
   const group = wholeNumber(0, MAX_GROUP_SIZE);
@@ -108,6 +119,17 @@ export function addUpOptions(command: Command): Command {
         .default(10)
         .argParser(wholeNumber(1, MAX_FIRST_HOST)),
     )
+    .addOption(
+      new Option('--on-conflict <rule>', 'what an upload of an existing name does')
+        .default('replace')
+        .choices(['replace', 'rename', 'refuse']),
+    )
+    .addOption(
+      new Option('--theme <theme>', "colours of the nodes' pages")
+        .default('auto')
+        .choices(['light', 'auto', 'dark']),
+    )
+    .addHelpText('after', SECRETS_HELP)
     .option('--json', 'one JSON line when ready, then one per event, and nothing else', false);
 }
 
@@ -133,6 +155,19 @@ export function upOptions(command: Command): UpOptions | { readonly problem: str
       directory: raw.dir,
       port: raw.port,
       firstHost: raw.firstHost,
+      onConflict: raw.onConflict,
+      theme: raw.theme,
     },
   };
+}
+
+/** Of an environment, what is for the nodes; paths are made absolute, since nodes run in folders of their own. */
+export function secretsIn(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const { basicAuth, basicAuthUpload, serverCertificate, clientCertificate } = SERVER_VARIABLES;
+  const entries = [basicAuth, basicAuthUpload, serverCertificate, clientCertificate].flatMap((name) => {
+    const value = variables[name] ?? '';
+    const isPath = name === serverCertificate || name === clientCertificate;
+    return value === '' ? [] : [[name, isPath ? resolve(value) : value]];
+  });
+  return Object.fromEntries(entries);
 }

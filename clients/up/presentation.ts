@@ -36,7 +36,7 @@ export function shellWord(text: string): string {
 export function whatToTry(
   cloud: RunningCloud,
   nodes: readonly CloudNode[],
-  projectDirectory: string,
+  { projectDirectory, isTls }: { readonly projectDirectory: string; readonly isTls: boolean },
 ): string[] {
   const first = nodes[0]?.publicIp;
   const last = nodes.at(-1)?.publicIp;
@@ -45,13 +45,18 @@ export function whatToTry(
   const download = shellWord(`${projectDirectory}/clients/download.py`);
   const file = shellWord(`${projectDirectory}/README.md`);
   const credentials = 'AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local';
-  return [
-    'Try next, in another terminal:',
+  const url = `${isTls ? 'https' : 'http'}://${first}:5058`;
+  // The course's clients speak plain HTTP alone.
+  const python = [
     `  python3 ${upload} ${file} ${first}`,
     `  (cd /tmp && python3 ${download} README.md ${last})`,
-    `  curl -F files=@${file} http://${first}:5058/upload`,
+  ];
+  return [
+    'Try next, in another terminal:',
+    ...(isTls ? [] : python),
+    `  curl ${isTls ? '--insecure ' : ''}-F files=@${file} ${url}/upload`,
     `  ${credentials} aws --endpoint-url ${cloud.endpoint} --region ${cloud.region} \\`,
     `    autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${cloud.autoScalingGroupName}`,
-    `or open http://${first}:5058/ in a browser. Ctrl-C stops everything.`,
+    `or open ${url}/ in a browser. Ctrl-C stops everything.`,
   ];
 }

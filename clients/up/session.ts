@@ -1,3 +1,4 @@
+import { SERVER_VARIABLES } from '../../domain/node-environment.ts';
 import type { Cloud, CloudOptions } from '../../local/cloud.ts';
 import { scalingLogLine } from '../scaling-log-line.ts';
 import type { UpOptions } from './options.ts';
@@ -8,6 +9,8 @@ const READY_TIMEOUT_MS = 180_000;
 
 export interface UpDependencies {
   readonly projectDirectory: string;
+  /** Logins and certificates for the nodes, by their variables' names. */
+  readonly secrets: Readonly<Record<string, string>>;
   readonly startCloud: (options: CloudOptions, signal: AbortSignal) => Promise<Cloud>;
   /** Resolves when `.serverless` is up to date; calls `onStart` when that takes a while. */
   readonly ensurePackaged: (onStart: () => void) => Promise<void>;
@@ -55,14 +58,15 @@ function followEvents(cloud: Cloud, json: boolean, { print, progress }: UpDepend
 }
 
 async function runCloud(cloud: Cloud, options: UpOptions, dependencies: UpDependencies): Promise<void> {
-  const { print, projectDirectory, stopSignal } = dependencies;
+  const { print, projectDirectory, secrets, stopSignal } = dependencies;
+  const isTls = SERVER_VARIABLES.serverCertificate in secrets;
   const releaseEvents = followEvents(cloud, options.json, dependencies);
   await waitUntilReady(cloud, options.cloud.desired, stopSignal);
   const nodes = await cloud.nodes();
   if (options.json) {
     print(readyLine(cloud, nodes));
   } else {
-    const lines = [...nodeTable(nodes), '', ...whatToTry(cloud, nodes, projectDirectory)];
+    const lines = [...nodeTable(nodes), '', ...whatToTry(cloud, nodes, { projectDirectory, isTls })];
     for (const line of ['', ...lines, '', 'Scaling log:']) print(line);
   }
   releaseEvents();
@@ -74,13 +78,13 @@ async function runCloud(cloud: Cloud, options: UpOptions, dependencies: UpDepend
  * started, also when the start fails half-way. Rejects with an error fit to be shown.
  */
 export async function up(options: UpOptions, dependencies: UpDependencies): Promise<void> {
-  const { progress, stopSignal, ensurePackaged, startCloud } = dependencies;
+  const { progress, stopSignal, ensurePackaged, startCloud, secrets } = dependencies;
   let cloud: Cloud | undefined;
   try {
     await ensurePackaged(() => progress('Packaging the service (once, until its sources change) ...'));
     const { desired, timeScale } = options.cloud;
     progress(`Starting the cloud with ${desired} instances; its minutes pass ${timeScale} times as fast ...`);
-    cloud = await startCloud({ ...options.cloud, log: progress }, stopSignal);
+    cloud = await startCloud({ ...options.cloud, secrets, log: progress }, stopSignal);
     await runCloud(cloud, options, dependencies);
   } catch (error) {
     // An interrupted start is no failure: whoever interrupted it knows.

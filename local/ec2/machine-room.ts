@@ -31,6 +31,7 @@ export interface MachineRoomOptions
   readonly bundles: Bundles;
   readonly instanceProfileRole: ComputeOptions['instanceProfileRole'];
   readonly volumeSizeBytes: number | undefined;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
   readonly targetLifecycleState: (instanceId: string) => string | undefined;
 }
@@ -191,6 +192,7 @@ export class MachineRoom {
     ]);
     return {
       ...Object.fromEntries(fromUserData),
+      ...this.options.secrets,
       [NODE_ENVIRONMENT.listen]: addressesOf(machine).join(','),
       [NODE_ENVIRONMENT.capacityBytes]: String(this.volumeSize(machine)),
       AWS_ENDPOINT_URL: endpointUrl(),

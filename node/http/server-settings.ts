@@ -1,27 +1,10 @@
+import { SERVER_VARIABLES } from '../../domain/node-environment.ts';
 import { SettingError } from '../environment.ts';
 import type { OnConflict } from '../files/files.ts';
 import { type Credentials, parseCredentials } from './basic-auth.ts';
 import type { FileServerOptions } from './file-server.ts';
 import type { Theme } from './html.ts';
 import { loadTls, type TlsOptions } from './tls-options.ts';
-
-/** uploadserver's options by the names they have in a node's environment; a password must not stand in a command line. */
-export const SERVER_VARIABLES = {
-  /** `replace` (default), `rename` or `refuse`. */
-  onConflict: 'CHORDFS_ON_CONFLICT',
-  /** `light`, `auto` (default) or `dark`. */
-  theme: 'CHORDFS_THEME',
-  /** `user:password` for everything. */
-  basicAuth: 'CHORDFS_BASIC_AUTH',
-  /** `user:password` for changes. */
-  basicAuthUpload: 'CHORDFS_BASIC_AUTH_UPLOAD',
-  /** PEM file with certificate and private key. */
-  serverCertificate: 'CHORDFS_SERVER_CERTIFICATE',
-  /** PEM file with the certificate that clients must present. */
-  clientCertificate: 'CHORDFS_CLIENT_CERTIFICATE',
-  /** `on` (default) or `off`: one line for each request of a client. */
-  accessLog: 'CHORDFS_ACCESS_LOG',
-} as const;
 
 export interface ServerSettings {
   readonly options: Pick<FileServerOptions, 'onConflict' | 'theme' | 'basicAuth' | 'basicAuthUpload'>;

@@ -55,9 +55,15 @@ test('a shell reads every word back as it was', () => {
 });
 
 test('what to try names absolute paths, since the other terminal may be anywhere', () => {
-  const [, upload] = whatToTry(cloud, nodes, '/srv/my files');
+  const [, upload] = whatToTry(cloud, nodes, { projectDirectory: '/srv/my files', isTls: false });
   expect(upload).toBe("  python3 '/srv/my files/clients/upload.py' '/srv/my files/README.md' 127.0.0.11");
-  expect(whatToTry(cloud, [], '/x')).toEqual([]);
+  expect(whatToTry(cloud, [], { projectDirectory: '/x', isTls: false })).toEqual([]);
+});
+
+test('with certificates only what speaks HTTPS is suggested', () => {
+  const lines = whatToTry(cloud, nodes, { projectDirectory: '/x', isTls: true }).join('\n');
+  expect(lines).toContain('curl --insecure -F files=@/x/README.md https://127.0.0.11:5058/upload');
+  expect(lines).not.toMatch(/http:\/\/127\.0\.0\.11|upload\.py/);
 });
 
 test('an event is one line: when, what, what changed, why', () => {

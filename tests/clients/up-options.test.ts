@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parseByteSize } from '../../clients/up/byte-size.ts';
-import { addUpOptions, type UpOptions, upOptions } from '../../clients/up/options.ts';
+import { addUpOptions, secretsIn, type UpOptions, upOptions } from '../../clients/up/options.ts';
 
 /** The options as validated, or the words of the error a user would see. */
 function parse(...argv: string[]): UpOptions | string {
@@ -21,6 +21,18 @@ function parse(...argv: string[]): UpOptions | string {
   return 'problem' in options ? options.problem : options;
 }
 
+test('logins and certificates come from the environment, paths made absolute', () => {
+  const variables = {
+    CHORDFS_BASIC_AUTH: 'a:b',
+    CHORDFS_SERVER_CERTIFICATE: '/x/../tls.pem',
+    CHORDFS_STAGE: 's',
+  };
+  expect(secretsIn(variables)).toEqual({
+    CHORDFS_BASIC_AUTH: 'a:b',
+    CHORDFS_SERVER_CERTIFICATE: '/tls.pem',
+  });
+});
+
 describe('chordfs up', () => {
   test('without options starts two of at most five nodes of 256 MiB, twenty times as fast', () => {
     expect(parse()).toEqual({
@@ -35,13 +47,27 @@ describe('chordfs up', () => {
         directory: undefined,
         port: 4566,
         firstHost: 10,
+        onConflict: 'replace',
+        theme: 'auto',
       },
     });
   });
 
   test('takes every option', () => {
     const argv = '--desired 3 --min 2 --max 9 --volume 1GiB --threshold 55 --time-scale 1.5 --port 0 --json';
-    expect(parse(...argv.split(' '), '--dir', '/tmp/x/../cloud', '--first-host', '90')).toEqual({
+    expect(
+      parse(
+        ...argv.split(' '),
+        '--dir',
+        '/tmp/x/../cloud',
+        '--first-host',
+        '90',
+        '--on-conflict',
+        'rename',
+        '--theme',
+        'dark',
+      ),
+    ).toEqual({
       json: true,
       cloud: {
         desired: 3,
@@ -53,6 +79,8 @@ describe('chordfs up', () => {
         directory: '/tmp/cloud',
         port: 0,
         firstHost: 90,
+        onConflict: 'rename',
+        theme: 'dark',
       },
     });
   });

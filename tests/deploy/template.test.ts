@@ -209,7 +209,8 @@ describe('user data', () => {
 
   test('refers to nothing but resources and parameters of the template', () => {
     const names = [...userData().matchAll(/\$\{([^!}]+)\}/g)].map(([, name = '']) => name);
-    const known = new Set([...Object.keys(resources), 'VpcCidr', 'TimeScale', 'AWS::Region']);
+    const parameters = ['VpcCidr', 'TimeScale', 'OnConflict', 'Theme'];
+    const known = new Set([...Object.keys(resources), ...parameters, 'AWS::Region']);
 
     expect(names.filter((name) => !known.has(name))).toEqual([]);
   });

@@ -10,6 +10,8 @@ const VALUES: Readonly<Record<string, string>> = {
   ServerlessDeploymentBucket: 'chordfs-production-serverlessdeploymentbucket-abcdefghijkl',
   VpcCidr: '10.57.0.0/16',
   TimeScale: '1',
+  OnConflict: 'replace',
+  Theme: 'auto',
 };
 
 /** The user data as an instance gets it. @throws Error naming a reference that is not among the values here. */

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -145,6 +145,43 @@ describe('a new instance', () => {
     expect((await boot()).code).toBe(0);
     const made = (await calls()).filter(([name]) => name === 'mkfs.xfs');
     expect(made.map((call) => basename(call.at(-1) ?? ''))).toEqual(['nvme1n1']);
+  });
+
+  test('hands logins and certificates from Parameter Store to the service, and to nobody else', async () => {
+    await answer(
+      'aws',
+      `case "$*" in
+         *names\\ /chordfs/dev/basic-auth\\ *) printf '%s\\n' 'me:a"b$c\`d\\e f' ;;
+         *server-certificate*) printf 'PEM line 1\\nPEM line 2\\n' ;;
+         *get-parameters*) echo None ;;
+         s3*) cp "$ROOT/bucket" "\${@: -1}" ;;
+       esac`,
+    );
+
+    expect((await boot()).code).toBe(0);
+
+    const path = join(root, 'etc/chordfs/secrets.env');
+    // systemd reads double quotes as a shell does.
+    const read = await run('bash', [
+      '-c',
+      `. ${path}; printf '%s|%s' "$CHORDFS_BASIC_AUTH" "\${!CHORDFS_*}"`,
+    ]);
+    expect(read.stdout).toBe('me:a"b$c`d\\e f|CHORDFS_BASIC_AUTH CHORDFS_SERVER_CERTIFICATE');
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const pem = join(root, 'etc/chordfs/server-certificate.pem');
+    expect(await readFile(pem, 'utf8')).toBe('PEM line 1\nPEM line 2\n');
+    expect((await stat(pem)).mode & 0o007).toBe(0);
+    const told = (await calls()).flat().join(' ');
+    expect(told).not.toContain('a"b');
+  });
+
+  test('gives up when it cannot learn whether there are logins, rather than serve everybody', async () => {
+    await answer(
+      'aws',
+      `[ "$2" != get-parameters ] && [ "$1" != s3 ] || { [ "$1" = s3 ] && cp "$ROOT/bucket" "\${@: -1}"; }`,
+    );
+
+    await expectGivenUp(await boot(), 'fetch logins and certificates');
   });
 
   test('does not format a volume that is ours already', async () => {
