@@ -2,12 +2,6 @@ import { REPLICA_COUNT } from './file-record.ts';
 import { type Fullness, roundPercent } from './fullness.ts';
 import { fullestShare, planGrowth } from './resize-plan.ts';
 
-/**
- * Newcomers shall leave this share of the threshold free, for data goes on coming: without it the alarm would be back
- * before it has ended. Raised: fewer, larger steps. It is never worth more than one node.
- */
-const HEADROOM_SHARE = 0.1;
-
 export interface GrowthSize {
   readonly count: number;
   /** How full the fullest will be; undefined when nobody has reported where its bytes are. */
@@ -16,9 +10,9 @@ export interface GrowthSize {
 }
 
 /**
- * How many nodes bring the fullest member below the threshold, by the places they would really get: the fewest, or one
- * more where that buys headroom. At least one: the alarm does not ring for nothing. When no size up to MaxSize is
- * enough, all that MaxSize allows: they still take what comes.
+ * The fewest nodes that bring the fullest member below the threshold, by the places they would really get. At least one:
+ * the alarm does not ring for nothing. When no size up to MaxSize is enough, all that MaxSize allows: they still take
+ * what comes. No headroom on top: the decision is made anew every minute, and a node too many costs money for longer.
  */
 export function nodesToAdd(
   { load, overhead }: Pick<Fullness, 'load' | 'overhead'>,
@@ -32,21 +26,16 @@ export function nodesToAdd(
       why: '1 more, for nobody has reported where its bytes are',
     };
   }
-  const limit = ((1 - HEADROOM_SHARE) * thresholdPercent) / 100 / overhead;
+  const limit = thresholdPercent / 100 / overhead;
   const percents = planGrowth(load, { limit, most: maxSize - desiredCapacity }).map(
     (share) => 100 * share * overhead,
   );
-  const needed = percents.findIndex((percent) => percent < thresholdPercent) + 1;
-  const count = Math.max(1, needed === 0 ? percents.length : Math.min(percents.length, needed + 1));
-  const expectedPercent =
-    percents[count - 1] === undefined ? undefined : roundPercent(percents[count - 1] ?? 0);
-  const why = explain({
-    percents: percents.slice(0, count),
-    thresholdPercent,
-    members: load.members.length,
-    maxSize,
-  });
-  return { count, expectedPercent, why };
+  const last = percents.at(-1);
+  return {
+    count: Math.max(1, percents.length),
+    expectedPercent: last === undefined ? undefined : roundPercent(last),
+    why: explain({ percents, thresholdPercent, members: load.members.length, maxSize }),
+  };
 }
 
 function explain(plan: {

@@ -30,3 +30,21 @@ export function alarm(value: string, timestamp = '2026-01-01T12:00:00.000+0000',
     detail: { alarmName, state: { value, reason: 'r', timestamp }, configuration: { metrics: [] } },
   };
 }
+
+/** What came of a launch or a termination. */
+export function activity(type: string, instanceId: string, detail: Record<string, unknown> = {}) {
+  return {
+    'detail-type': type,
+    source: 'aws.autoscaling',
+    time: '2026-01-01T12:00:00Z',
+    detail: {
+      AutoScalingGroupName: 'chordfs-test',
+      ActivityId: 'activity-1',
+      EC2InstanceId: instanceId,
+      StatusCode: type.endsWith('Unsuccessful') ? 'Failed' : 'InProgress',
+      Origin: 'EC2',
+      Destination: 'AutoScalingGroup',
+      ...detail,
+    },
+  };
+}

@@ -47,6 +47,7 @@ export class TestPlane {
   readonly instances = new FakeInstances();
   readonly timing = timing(1);
   isAlarming = false;
+  alarmSinceMs = 1;
   isScaleInOn = false;
   /** What the reconciler has put as drift, minute by minute. */
   readonly drift: number[] = [];
@@ -65,7 +66,7 @@ export class TestPlane {
       bus: this.bus,
       group: this.group,
       instances: this.instances,
-      alarm: { state: () => Promise.resolve({ isAlarming: this.isAlarming, sinceMs: 1 }) },
+      alarm: { state: () => Promise.resolve({ isAlarming: this.isAlarming, sinceMs: this.alarmSinceMs }) },
       thresholdPercent: 70,
       isScaleInOn: this.isScaleInOn,
       metrics: {
