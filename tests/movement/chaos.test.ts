@@ -1,8 +1,8 @@
-import { afterEach, expect, test } from 'vitest';
+import { test } from 'vitest';
 import { ChordfsError } from '../../domain/errors.ts';
 import { contentOf, download, never, sha256, upload } from '../files/content.ts';
 import { History } from '../files/history.ts';
-import { eventually, MovingCluster } from './moving-cluster.ts';
+import { eventually, MovingCluster, TIMINGS } from './moving-cluster.ts';
 
 /** Any 32-bit seed replays the same decisions; the interleaving of the nodes is the event loop's. */
 function seeded(seed: number): () => number {
@@ -18,12 +18,15 @@ function seeded(seed: number): () => number {
 const SEEDS = (process.env['CHAOS_SEEDS'] ?? '1,2').split(',').map(Number);
 const STEPS = Number(process.env['CHAOS_STEPS'] ?? '8');
 const NAMES = Array.from({ length: 24 }, (_, i) => `file ${i}`);
-let cluster: MovingCluster;
-
-afterEach(() => cluster.stop());
+/** Short, so that collection runs into every move; longer than any read of the small files takes. */
+const OPTIONS = {
+  garbageLimits: { chunkGraceMs: 2_500, tombstoneMinAgeMs: 1_000 },
+  timings: { ...TIMINGS, garbageIntervalMs: 250 },
+};
 
 class Chaos {
   readonly random: () => number;
+  readonly cluster = new MovingCluster(OPTIONS);
   readonly history = new History();
   readonly #stop = new AbortController();
   doing = '';
@@ -44,7 +47,7 @@ class Chaos {
   async client(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const name = this.pick(NAMES);
-      const files = cluster.files(Math.floor(this.random() * 1_000));
+      const files = this.cluster.files(Math.floor(this.random() * 1_000));
       const what = this.random();
       if (what < 0.45) await this.#read(name);
       else if (what < 0.9) {
@@ -63,12 +66,12 @@ class Chaos {
   }
 
   async #read(name: string): Promise<void> {
-    const [id, node] = this.pick([...cluster.nodes.entries()]);
+    const [id, node] = this.pick([...this.cluster.nodes.entries()]);
     const seenIn = (bytes: Buffer | undefined) => (bytes === undefined ? undefined : sha256(bytes));
     const request = () =>
       download(node.files, name).catch((error: unknown) => {
         // A client of a node that dies has to ask another one; every other failure is the ring's.
-        if (cluster.nodes.has(id)) this.failedReads.push(error);
+        if (this.cluster.nodes.has(id)) this.failedReads.push(error);
         throw error;
       });
     await this.history.note({ name, kind: 'read' }, request, { seenIn });
@@ -76,32 +79,32 @@ class Chaos {
 
   async nemesis(): Promise<void> {
     const names = () =>
-      [...cluster.nodes.keys()].filter((name) => cluster.control.phaseOf(name) === 'active');
+      [...this.cluster.nodes.keys()].filter((name) => this.cluster.control.phaseOf(name) === 'active');
     const action = this.random();
     this.doing = action.toFixed(2);
     if (action < 0.3 && names().length >= 4) await this.#kill(this.pick(names()));
     else if (action < 0.55) await this.#join({ dies: false });
     else if (action < 0.7) await this.#join({ dies: true });
-    else if (action < 0.85 && names().length >= 4) await cluster.drain(this.pick(names()));
+    else if (action < 0.85 && names().length >= 4) await this.cluster.drain(this.pick(names()));
     else if (names().length >= 4) {
       const victim = this.pick(names());
-      const draining = cluster.drain(victim).catch(() => undefined);
+      const draining = this.cluster.drain(victim).catch(() => undefined);
       await this.#sleep(60);
-      if (cluster.nodes.has(victim)) await this.#kill(victim);
+      if (this.cluster.nodes.has(victim)) await this.#kill(victim);
       await draining;
     }
   }
 
   async #kill(name: string): Promise<void> {
     this.doing += ` kill ${name}`;
-    await cluster.kill(name);
+    await this.cluster.kill(name);
     await this.#sleep(150);
-    await cluster.bury(name);
+    await this.cluster.bury(name);
   }
 
   async #join({ dies }: { dies: boolean }): Promise<void> {
     const name = `n${this.#nodeCount++}`;
-    const joining = cluster.join(name, Math.floor(this.random() * 2 ** 32));
+    const joining = this.cluster.join(name, Math.floor(this.random() * 2 ** 32));
     if (dies) {
       joining.catch(() => undefined);
       await this.#sleep(60);
@@ -122,7 +125,9 @@ class Chaos {
     await eventually(
       () =>
         NAMES.every(
-          (name) => cluster.copiesOf(name) === 0 || cluster.copiesOf(name) >= Math.min(3, cluster.nodes.size),
+          (name) =>
+            this.cluster.copiesOf(name) === 0 ||
+            this.cluster.copiesOf(name) >= Math.min(3, this.cluster.nodes.size),
         ),
       'all copies again',
     );
@@ -130,11 +135,12 @@ class Chaos {
 }
 
 for (const seed of SEEDS) {
-  test(`no acknowledged file is lost and no read goes back in time, seed ${seed}`, {
+  test.concurrent(`no acknowledged file is lost and no read goes back in time, seed ${seed}`, {
     timeout: 180_000,
-  }, async () => {
+  }, async ({ expect, onTestFinished }) => {
     const chaos = new Chaos(seed);
-    cluster = new MovingCluster();
+    const { cluster } = chaos;
+    onTestFinished(() => cluster.stop());
     cluster.control.viewDelayMs = () => chaos.random() * 40;
     await cluster.form(['n0', 'n1', 'n2', 'n3', 'n4'], () => Math.floor(chaos.random() * 2 ** 32));
     cluster.network.onCall = async () => {

@@ -28,7 +28,7 @@ export class ShowingStore extends MemoryStore {
   }
 }
 
-const TIMINGS = {
+export const TIMINGS = {
   idleIntervalMs: 200,
   settleMs: 50,
   firstRetryMs: 20,

@@ -1,0 +1,102 @@
+import { afterEach, expect, test } from 'vitest';
+import { hashName } from '../../domain/file-key.ts';
+import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
+import { identifier } from '../../domain/identifier.ts';
+import { contentOf, download, never, upload } from '../files/content.ts';
+import { eventually, MovingCluster } from './moving-cluster.ts';
+
+/** How long what was written stays, and how long what was removed stays away. */
+const QUARTER = 2 ** 30;
+const AT_ONCE = { chunkGraceMs: 0, tombstoneMinAgeMs: 0 };
+let cluster: MovingCluster;
+
+afterEach(async () => {
+  await cluster.stop();
+  expect(cluster.bugs).toEqual([]);
+});
+
+async function ringOf(count: number, options = {}): Promise<void> {
+  cluster = new MovingCluster(options);
+  await cluster.form(
+    Array.from({ length: count }, (_, i) => `n${i}`),
+    (i) => (i + 1) * QUARTER - 1,
+  );
+}
+
+async function collectEverywhere(): Promise<number> {
+  let removedCount = 0;
+  for (const { movement } of cluster.nodes.values()) removedCount += await movement.collectGarbage(never());
+  return removedCount;
+}
+
+function chunkCount(): number {
+  const whole = { from: identifier(0), to: identifier(0) };
+  return [...cluster.nodes.values()].reduce(
+    (sum, { store }) => sum + store.scanChunks(whole, { limit: 1_000 }).length,
+    0,
+  );
+}
+
+test('a slow reader of a replaced version reads it to its end while garbage is collected', async () => {
+  await ringOf(4, { garbageLimits: { chunkGraceMs: 3_600_000, tombstoneMinAgeMs: 0 } });
+  const before = contentOf(3 * CHUNK_SIZE_BYTES, 1);
+  await upload(cluster.files(), 'film', before);
+  const file = await cluster.files(1).open('film', { signal: never() });
+  const reading = file?.read({ start: 0, end: before.byteLength }, never())[Symbol.asyncIterator]();
+  const pieces = [Buffer.from((await reading?.next())?.value ?? [])];
+
+  await upload(cluster.files(2), 'film', contentOf(10, 2));
+  for (let round = 0; round < 3; round++) await collectEverywhere();
+
+  for (let piece = await reading?.next(); piece?.done === false; piece = await reading?.next())
+    pieces.push(Buffer.from(piece.value));
+  expect(Buffer.concat(pieces).equals(before)).toBe(true);
+});
+
+test('two names with one identifier are two files: stored, moved, replaced and deleted each for itself', async () => {
+  await ringOf(4, { garbageLimits: AT_ONCE });
+  // Found by search.
+  const [one, other] = ['report 97096.pdf', 'report 140839.pdf'] as const;
+  expect(hashName(one)).toBe(hashName(other));
+  await upload(cluster.files(0), one, contentOf(100, 1));
+  await upload(cluster.files(1), other, contentOf(200, 2));
+  await cluster.join('new', hashName(one) + 1);
+  const seen = async (name: string) =>
+    Promise.all([...cluster.nodes.values()].map(({ files }) => download(files, name)));
+
+  for (const bytes of await seen(one)) expect(bytes?.equals(contentOf(100, 1))).toBe(true);
+  for (const bytes of await seen(other)) expect(bytes?.equals(contentOf(200, 2))).toBe(true);
+  await cluster.files(2).delete(one, { signal: never() });
+  await eventually(async () => {
+    await collectEverywhere();
+    return chunkCount() === 3;
+  }, 'only the chunk of the other is left');
+
+  for (const bytes of await seen(one)) expect(bytes).toBeUndefined();
+  for (const bytes of await seen(other)) expect(bytes?.equals(contentOf(200, 2))).toBe(true);
+});
+
+test('a delete that a replica missed is not undone when it comes back, though all others could forget it', async () => {
+  await ringOf(4, { garbageLimits: AT_ONCE });
+  const name = 'gone';
+  await upload(cluster.files(), name, contentOf(50, 1));
+  const owner = cluster.control.trueOwner(hashName(name))?.instanceId;
+  const [away = ''] = [...cluster.nodes.entries()]
+    .filter(([id, { store }]) => id !== owner && store.getRecord(name) !== undefined)
+    .map(([id]) => id);
+  const { store, member } = cluster.node(away);
+  await cluster.kill(away);
+  await cluster.files().delete(name, { signal: never() });
+
+  // Still a member, only silent: as long as it may come back with the file, the tombstone stays.
+  for (let round = 0; round < 3; round++) await collectEverywhere();
+  await cluster.bury(away);
+  await cluster.join(away, member.id, { store, incarnation: 2 });
+
+  for (const { files } of cluster.nodes.values())
+    expect(await files.open(name, { signal: never() })).toBeUndefined();
+  await eventually(
+    () => store.getRecord(name)?.deleted !== false,
+    'the one that came back knows of the delete',
+  );
+});
