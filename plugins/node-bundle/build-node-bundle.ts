@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { gzipSync } from 'fflate';
 import { archive } from './archive.ts';
-import { copyPackages } from './copy-packages.ts';
+import { copyFolder, copyPackages } from './copy-packages.ts';
+import { isComplete, presentBuilds } from './native-builds.ts';
 
 /** Packages with native code: copied beside the bundle instead of into it. */
 const NATIVE_PACKAGES = ['lmdb'];
@@ -15,6 +16,8 @@ export interface NodeBundle {
   /** Absolute path of the .tgz. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Whether it has the native builds that instances need; without them it is good for this machine alone. */
+  readonly isForInstances: boolean;
 }
 
 /**
@@ -36,13 +39,19 @@ export async function buildNodeBundle(options: {
     await mkdir(tree);
     await bundleSources({ projectDirectory, entry, tree });
     await copyPackages({ projectDirectory, names: NATIVE_PACKAGES, target: join(tree, 'node_modules') });
+    const builds = await presentBuilds(projectDirectory);
+    for (const { name, folder } of builds) await copyFolder(folder, join(tree, 'node_modules', name));
+    const isForInstances = isComplete(builds);
     const bytes = gzipSync(await archive(tree), { level: 6, mtime: 0 });
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const path = join(outputDirectory, `${sha256}.tgz`);
     await writeFile(join(staging, 'bundle.tgz'), bytes);
     await rename(join(staging, 'bundle.tgz'), path);
-    await writeFile(join(outputDirectory, 'bundle.json'), `${JSON.stringify({ sha256, path })}\n`);
-    return { sha256, path, sizeBytes: bytes.length };
+    await writeFile(
+      join(outputDirectory, 'bundle.json'),
+      `${JSON.stringify({ sha256, path, isForInstances })}\n`,
+    );
+    return { sha256, path, sizeBytes: bytes.length, isForInstances };
   } finally {
     await rm(staging, { recursive: true, force: true });
   }

@@ -23,10 +23,15 @@ export async function copyPackages(options: {
     const folder = packageFolder(require, name);
     // An optional dependency for another platform is not there: that is what optional means.
     if (folder === undefined) continue;
-    await cp(folder, join(options.target, name), { recursive: true, filter: (path) => isUsed(folder, path) });
+    await copyFolder(folder, join(options.target, name));
     const { dependencies = {}, optionalDependencies = {} } = await readManifest(folder);
     queue.push(...Object.keys(dependencies), ...Object.keys(optionalDependencies));
   }
+}
+
+/** Copies one package's folder, without what is not needed to run it. */
+export async function copyFolder(folder: string, target: string): Promise<void> {
+  await cp(folder, target, { recursive: true, filter: (path) => isUsed(folder, path) });
 }
 
 interface Manifest {

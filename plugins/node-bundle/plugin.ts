@@ -2,15 +2,17 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EC2Client } from '@aws-sdk/client-ec2';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { buildNodeBundle } from './build-node-bundle.ts';
-import {
-  announceTeardown,
-  type DeployedGroup,
-  describeGroup,
-  refreshNodes,
-  uploadBundle,
-} from './deployment.ts';
+import { emptyBucket, uploadBundle } from './bundle-store.ts';
+import { hasName } from './error-name.ts';
+import { findNodes, firstSteps } from './first-steps.ts';
+import { fetchMissingBuilds } from './native-builds.ts';
+import { cancelRefresh, describeGroup, isOutdated, refreshNodes } from './node-group.ts';
+import { checkSettings, keptCapacity, type Parameters, setting } from './settings.ts';
+import { announceTeardown, freeInstances } from './teardown.ts';
+import { dropRedundantDependencies, type Resources } from './tidy-template.ts';
 import { userDataOf } from './user-data.ts';
 
 interface StackParameter {
@@ -21,12 +23,15 @@ interface StackParameter {
 /** What this plugin uses of the Serverless framework (osls 4), which has no types for it. */
 interface Serverless {
   readonly serviceDir: string;
+  readonly processedInput: { readonly commands: readonly string[] };
   readonly service: {
     readonly service: string;
     readonly custom: Readonly<Record<string, unknown>>;
     readonly provider: {
-      readonly compiledCloudFormationTemplate: {
-        readonly Resources: Record<string, { Properties: Record<string, unknown> }>;
+      /** Only commands that package or deploy have one. */
+      readonly compiledCloudFormationTemplate?: {
+        readonly Resources: Resources;
+        readonly Parameters: Parameters;
       };
       stackParameters?: StackParameter[];
       /** The framework found nothing to change. */
@@ -56,15 +61,14 @@ interface Settings {
  *
  * Package: builds the bundle and writes its key and hash into the launch template's user data, so that the same
  * sources give the same template ("No changes") and a new bundle a new launch template version. Deploy: uploads the
- * bundle before the stack update, because the first instances boot during it, and replaces running nodes after it.
- * Remove: announces it to the nodes first. The bundle lies below the service's prefix, which `sls remove` empties.
+ * bundle before the stack update, because the first instances boot during it; replaces running nodes after it; shows
+ * where the nodes are. Remove: announces it to the nodes, and takes away what would keep the stack from going.
  */
 export class NodeBundlePlugin {
   readonly hooks: Readonly<Record<string, () => Promise<void>>>;
   private readonly serverless: Serverless;
   private readonly writers: Writers;
-  private before: DeployedGroup | undefined;
-  private parameters: StackParameter[] | undefined;
+  private parameters: StackParameter[] = [];
 
   constructor(serverless: Serverless, _options: unknown, writers: Writers) {
     this.serverless = serverless;
@@ -74,13 +78,20 @@ export class NodeBundlePlugin {
       'before:aws:deploy:deploy:createStack': () => this.holdParametersBack(),
       'after:aws:deploy:deploy:createStack': () => this.keepCapacity(),
       'after:aws:deploy:deploy:uploadArtifacts': () => this.upload(),
+      'before:aws:deploy:deploy:updateStack': () => this.makeWay(),
       'after:aws:deploy:deploy:updateStack': () => this.refresh(),
-      'before:remove:remove': () => this.announceRemoval(),
+      'after:deploy:finalize': () => this.show(),
+      'after:info:info': () => this.show(),
+      'before:remove:remove': () => this.prepareRemoval(),
     };
   }
 
   private async package(): Promise<void> {
-    const { serviceDir, service } = this.serverless;
+    const { serviceDir, service, processedInput } = this.serverless;
+    const { Resources, Parameters } = this.template();
+    checkSettings(Parameters);
+    // Packaging alone asks no network; what it makes without the instances' builds cannot be deployed.
+    if (processedInput.commands[0] === 'deploy') await fetchMissingBuilds(serviceDir);
     const { entry, userData, launchTemplate } = service.custom['nodeBundle'] as Settings;
     const bundle = await buildNodeBundle({
       projectDirectory: serviceDir,
@@ -88,7 +99,7 @@ export class NodeBundlePlugin {
       outputDirectory: this.outputDirectory(),
     });
     const text = await readFile(join(serviceDir, userData), 'utf8');
-    const template = service.provider.compiledCloudFormationTemplate.Resources[launchTemplate];
+    const template = Resources[launchTemplate];
     if (template === undefined)
       throw new Error(`nodeBundle.launchTemplate: there is no resource ${launchTemplate}`);
     const data = template.Properties['LaunchTemplateData'] as Record<string, unknown>;
@@ -100,7 +111,13 @@ export class NodeBundlePlugin {
       BundleKey: this.bundleKey(bundle.sha256),
       BundleSha256: bundle.sha256,
     });
-    this.say(`Node bundle ${bundle.sha256.slice(0, 12)}, ${Math.round(bundle.sizeBytes / 1024)} KiB`);
+    dropRedundantDependencies(Resources);
+    const remark = bundle.isForInstances
+      ? ''
+      : ', for this machine alone: `sls deploy` adds what instances need';
+    this.say(
+      `Node bundle ${bundle.sha256.slice(0, 12)}, ${Math.round(bundle.sizeBytes / 1024)} KiB${remark}`,
+    );
   }
 
   /**
@@ -109,57 +126,108 @@ export class NodeBundlePlugin {
    */
   private async holdParametersBack(): Promise<void> {
     const { provider } = this.serverless.service;
-    this.parameters = provider.stackParameters;
+    this.parameters = provider.stackParameters ?? [];
     provider.stackParameters = [];
   }
 
-  /** An update must not take back what scaling has added: the group keeps the capacity it has now. */
   private async keepCapacity(): Promise<void> {
-    this.serverless.service.provider.stackParameters = this.parameters ?? [];
-    this.before = await this.describe();
-    if (this.before === undefined) return;
-    for (const parameter of this.serverless.service.provider.stackParameters ?? []) {
-      if (parameter.ParameterKey === 'DesiredCapacity') {
-        parameter.ParameterValue = String(this.before.desiredCapacity);
-      }
+    this.serverless.service.provider.stackParameters = this.parameters;
+    const group = await this.describe();
+    if (group === undefined) return;
+    for (const parameter of this.parameters) {
+      if (parameter.ParameterKey !== 'DesiredCapacity') continue;
+      parameter.ParameterValue = String(keptCapacity(this.template().Parameters, group.desiredCapacity));
     }
   }
 
   private async upload(): Promise<void> {
-    if (this.serverless.service.provider.shouldNotDeploy === true) return;
+    if (this.isUnchanged()) return;
     const provider = this.serverless.getProvider('aws');
-    const { sha256 } = JSON.parse(await readFile(join(this.outputDirectory(), 'bundle.json'), 'utf8')) as {
-      sha256: string;
+    const bundle = JSON.parse(await readFile(join(this.outputDirectory(), 'bundle.json'), 'utf8')) as {
+      readonly sha256: string;
+      readonly isForInstances: boolean;
     };
+    if (!bundle.isForInstances)
+      throw new Error('this package lacks the native builds that instances need: deploy without --package');
     const outcome = await uploadBundle(new S3Client(await provider.getAwsSdkV3Config()), {
       bucket: await provider.getServerlessDeploymentBucketName(),
-      key: this.bundleKey(sha256),
-      path: join(this.outputDirectory(), `${sha256}.tgz`),
+      key: this.bundleKey(bundle.sha256),
+      path: join(this.outputDirectory(), `${bundle.sha256}.tgz`),
     });
     this.say(`Node bundle ${outcome}`);
   }
 
+  /** The group takes no other launch template while nodes are being replaced. */
+  private async makeWay(): Promise<void> {
+    if (this.isUnchanged() || (await this.describe()) === undefined) return;
+    const outcome = await cancelRefresh(await this.autoScaling(), this.name('autoScalingGroupName'));
+    if (outcome === 'cancelled') this.say('Stopped the replacement of nodes by an earlier version');
+  }
+
   private async refresh(): Promise<void> {
-    if (this.serverless.service.provider.shouldNotDeploy === true || this.before === undefined) return;
-    const after = await this.describe();
-    if (after === undefined || after.launchTemplateVersion === this.before.launchTemplateVersion) return;
-    const client = new AutoScalingClient(await this.clientConfig());
-    const outcome = await refreshNodes(client, this.name('autoScalingGroupName'), after);
-    this.say(`Replacing the nodes by launch template version ${after.launchTemplateVersion}: ${outcome}`);
+    const group = await this.describe();
+    if (group === undefined || !isOutdated(group)) return;
+    const outcome = await refreshNodes(await this.autoScaling(), this.name('autoScalingGroupName'), group);
+    this.say(`Replacing the nodes by launch template version ${group.launchTemplateVersion}: ${outcome}`);
   }
 
-  private async announceRemoval(): Promise<void> {
-    const stage = this.serverless.getProvider('aws').getStage();
-    const client = new DynamoDBClient(await this.clientConfig());
-    const outcome = await announceTeardown(client, { tableName: this.name('tableName'), stage });
-    this.say(`Removal ${outcome}`);
-  }
-
-  private async describe(): Promise<DeployedGroup | undefined> {
-    return await describeGroup(
-      new AutoScalingClient(await this.clientConfig()),
-      this.name('autoScalingGroupName'),
+  private async show(): Promise<void> {
+    const clients = { autoScaling: await this.autoScaling(), ec2: new EC2Client(await this.clientConfig()) };
+    const nodes = await findNodes(clients, this.name('autoScalingGroupName'), () =>
+      this.say('Waiting for the first node'),
     );
+    const Parameters = this.serverless.service.provider.compiledCloudFormationTemplate?.Parameters;
+    for (const line of firstSteps(
+      nodes,
+      Parameters === undefined
+        ? undefined
+        : {
+            clientCidr: setting(Parameters, 'ClientCidr'),
+            vpcCidr: setting(Parameters, 'VpcCidr'),
+          },
+    ))
+      this.say(line);
+  }
+
+  private async prepareRemoval(): Promise<void> {
+    const provider = this.serverless.getProvider('aws');
+    const tableName = this.name('tableName');
+    const dynamoDb = new DynamoDBClient(await this.clientConfig());
+    const outcome = await announceTeardown(dynamoDb, { tableName, stage: provider.getStage() });
+    this.say(`Removal ${outcome}`);
+    const freed = await freeInstances(await this.autoScaling(), this.name('autoScalingGroupName'));
+    if (freed.length > 0) this.say(`Let go: ${freed.join(', ')}`);
+    const bucket = await this.bucket();
+    if (bucket !== undefined) await emptyBucket(new S3Client(await provider.getAwsSdkV3Config()), bucket);
+  }
+
+  /** Undefined when there is no stack, or one that never got as far as its bucket. */
+  private async bucket(): Promise<string | undefined> {
+    try {
+      return await this.serverless.getProvider('aws').getServerlessDeploymentBucketName();
+    } catch (error) {
+      // The framework's own removal says so better, if it minds.
+      if (hasName(error, 'ServerlessError', 'ValidationError')) return undefined;
+      throw error;
+    }
+  }
+
+  private template(): { readonly Resources: Resources; readonly Parameters: Parameters } {
+    const template = this.serverless.service.provider.compiledCloudFormationTemplate;
+    if (template === undefined) throw new Error('the framework has compiled no template');
+    return template;
+  }
+
+  private isUnchanged(): boolean {
+    return this.serverless.service.provider.shouldNotDeploy === true;
+  }
+
+  private async describe(): ReturnType<typeof describeGroup> {
+    return await describeGroup(await this.autoScaling(), this.name('autoScalingGroupName'));
+  }
+
+  private async autoScaling(): Promise<AutoScalingClient> {
+    return new AutoScalingClient(await this.clientConfig());
   }
 
   private async clientConfig(): Promise<Pick<S3ClientConfig, 'region' | 'credentials'>> {

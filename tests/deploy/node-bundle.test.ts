@@ -24,7 +24,7 @@ test('the same sources give the same bytes', async () => {
 
   expect(second.sha256).toBe(first.sha256);
   expect(second.sizeBytes).toBeLessThan(20 * 2 ** 20);
-});
+}, 120_000);
 
 test('what is in the archive runs on its own, native packages included', async () => {
   const entry = join(folder, 'entry.ts');

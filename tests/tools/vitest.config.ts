@@ -7,7 +7,8 @@ export default defineConfig({
     include: ['tests/tools/**/*.check.ts'],
     fileParallelism: false,
     pool: 'forks',
-    testTimeout: 60_000,
+    // Some deploy or package, on a machine that may be busy.
+    testTimeout: 180_000,
     hookTimeout: 180_000,
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     reporters: ['default', new ClosingLine()],
