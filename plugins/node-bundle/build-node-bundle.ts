@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 import { gzipSync } from 'fflate';
 import { archive } from './archive.ts';
 import { copyFolder, copyPackages } from './copy-packages.ts';
-import { isComplete, presentBuilds } from './native-builds.ts';
+import { type Architecture, isComplete, presentBuilds } from './native-builds.ts';
 
 /** Packages with native code: copied beside the bundle instead of into it. */
 const NATIVE_PACKAGES = ['lmdb'];
@@ -29,8 +29,10 @@ export async function buildNodeBundle(options: {
   readonly projectDirectory: string;
   readonly entry: string;
   readonly outputDirectory: string;
+  /** Of the instances; default arm64. */
+  readonly architecture?: Architecture;
 }): Promise<NodeBundle> {
-  const { projectDirectory, entry, outputDirectory } = options;
+  const { projectDirectory, entry, outputDirectory, architecture = 'arm64' } = options;
   await mkdir(outputDirectory, { recursive: true });
   // Inside the output folder, so that the rename at the end stays on one file system.
   const staging = await mkdtemp(join(outputDirectory, '.staging-'));
@@ -39,9 +41,9 @@ export async function buildNodeBundle(options: {
     await mkdir(tree);
     await bundleSources({ projectDirectory, entry, tree });
     await copyPackages({ projectDirectory, names: NATIVE_PACKAGES, target: join(tree, 'node_modules') });
-    const builds = await presentBuilds(projectDirectory);
+    const builds = await presentBuilds(projectDirectory, architecture);
     for (const { name, folder } of builds) await copyFolder(folder, join(tree, 'node_modules', name));
-    const isForInstances = isComplete(builds);
+    const isForInstances = isComplete(builds, architecture);
     const bytes = gzipSync(await archive(tree), { level: 6, mtime: 0 });
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const path = join(outputDirectory, `${sha256}.tgz`);

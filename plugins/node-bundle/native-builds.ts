@@ -6,11 +6,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { extract } from 'tar';
 
+/** EC2's names, which are also those of the machine images. */
+export type Architecture = 'arm64' | 'x86_64';
+
 /**
- * Native builds for the instances, which are arm64 whatever machine deploys. npm installs such packages only where
- * they fit, so on any other machine they are fetched once, by the name, version and checksum in package-lock.json.
+ * Native builds for the instances, whatever machine deploys. npm installs such packages only where they fit, so on
+ * any other machine they are fetched once, by the name, version and checksum in package-lock.json.
  */
-const INSTANCE_BUILDS = ['@lmdb/lmdb-linux-arm64'];
+const INSTANCE_BUILDS: Readonly<Record<Architecture, readonly string[]>> = {
+  arm64: ['@lmdb/lmdb-linux-arm64'],
+  x86_64: ['@lmdb/lmdb-linux-x64'],
+};
 const FETCH_LONGEST_MS = 60_000;
 
 export interface NativeBuild {
@@ -39,9 +45,12 @@ function fetchedFolder(projectDirectory: string, name: string, version: string):
 }
 
 /** The instances' builds that are here: installed, because this machine is of their kind, or fetched earlier. */
-export async function presentBuilds(projectDirectory: string): Promise<readonly NativeBuild[]> {
+export async function presentBuilds(
+  projectDirectory: string,
+  architecture: Architecture,
+): Promise<readonly NativeBuild[]> {
   const builds: NativeBuild[] = [];
-  for (const name of INSTANCE_BUILDS) {
+  for (const name of INSTANCE_BUILDS[architecture]) {
     const lock = await locked(projectDirectory, name);
     const folders = [
       join(projectDirectory, 'node_modules', name),
@@ -53,13 +62,17 @@ export async function presentBuilds(projectDirectory: string): Promise<readonly 
   return builds;
 }
 
-export const isComplete = (builds: readonly NativeBuild[]): boolean =>
-  builds.length === INSTANCE_BUILDS.length;
+export const isComplete = (builds: readonly NativeBuild[], architecture: Architecture): boolean =>
+  builds.length === INSTANCE_BUILDS[architecture].length;
 
 /** Fetches what is missing. @throws Error when npm cannot get it, or it is not what the lock file names. */
-export async function fetchMissingBuilds(projectDirectory: string): Promise<void> {
-  const present = new Set((await presentBuilds(projectDirectory)).map(({ name }) => name));
-  for (const name of INSTANCE_BUILDS) if (!present.has(name)) await fetchBuild(projectDirectory, name);
+export async function fetchMissingBuilds(
+  projectDirectory: string,
+  architecture: Architecture,
+): Promise<void> {
+  const present = new Set((await presentBuilds(projectDirectory, architecture)).map(({ name }) => name));
+  for (const name of INSTANCE_BUILDS[architecture])
+    if (!present.has(name)) await fetchBuild(projectDirectory, name);
 }
 
 async function fetchBuild(projectDirectory: string, name: string): Promise<void> {

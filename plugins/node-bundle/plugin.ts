@@ -8,7 +8,7 @@ import { buildNodeBundle } from './build-node-bundle.ts';
 import { emptyBucket, uploadBundle } from './bundle-store.ts';
 import { hasName } from './error-name.ts';
 import { findNodes, firstSteps } from './first-steps.ts';
-import { fetchMissingBuilds } from './native-builds.ts';
+import { type Architecture, fetchMissingBuilds } from './native-builds.ts';
 import { cancelRefresh, describeGroup, isOutdated, refreshNodes } from './node-group.ts';
 import { checkSettings, keptCapacity, type Parameters, setting } from './settings.ts';
 import { announceTeardown, freeInstances } from './teardown.ts';
@@ -54,6 +54,8 @@ interface Settings {
   readonly entry: string;
   readonly userData: string;
   readonly launchTemplate: string;
+  /** Of the instances. */
+  readonly architecture: Architecture;
 }
 
 /**
@@ -89,13 +91,14 @@ export class NodeBundlePlugin {
   private async package(): Promise<void> {
     const { serviceDir, service, processedInput } = this.serverless;
     const { Resources, Parameters } = this.template();
-    checkSettings(Parameters);
+    const { entry, userData, launchTemplate, architecture } = service.custom['nodeBundle'] as Settings;
+    checkSettings(Parameters, architecture);
     // Packaging alone asks no network; what it makes without the instances' builds cannot be deployed.
-    if (processedInput.commands[0] === 'deploy') await fetchMissingBuilds(serviceDir);
-    const { entry, userData, launchTemplate } = service.custom['nodeBundle'] as Settings;
+    if (processedInput.commands[0] === 'deploy') await fetchMissingBuilds(serviceDir, architecture);
     const bundle = await buildNodeBundle({
       projectDirectory: serviceDir,
       entry,
+      architecture,
       outputDirectory: this.outputDirectory(),
     });
     const text = await readFile(join(serviceDir, userData), 'utf8');
