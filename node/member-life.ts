@@ -5,6 +5,7 @@ import type { Member } from '../domain/member.ts';
 import { CHORD_PORT, HTTP_PORT } from '../domain/node-environment.ts';
 import { timing } from '../domain/timing.ts';
 import type { NodeEnvironment } from './environment.ts';
+import type { ChunkReads } from './files/chunk-reader.ts';
 import { createPeerClient } from './files/peer-client.ts';
 import { peerRoutes } from './files/peer-routes.ts';
 import type { Front } from './front.ts';
@@ -40,6 +41,7 @@ export interface MemberLifeOptions {
 interface Parts {
   readonly ring: RingNode;
   readonly movement: Movement;
+  readonly chunkReads: () => ChunkReads;
   readonly closePeers: () => void;
 }
 
@@ -113,6 +115,7 @@ export class MemberLife {
         members: snapshot?.members.map(({ id, ...member }) => ({ id: formatIdentifier(id), ...member })),
         store: this.#options.store.usage(),
         movement: this.#parts?.movement.progress(),
+        chunkReads: this.#parts?.chunkReads(),
         ring: this.#parts?.ring.counters(),
       },
     };
@@ -145,11 +148,11 @@ export class MemberLife {
       ...{ localAddress: identity.privateIp, isTls },
       credentials: () => credentials,
     });
-    const { files, movement, handlers } = createNodeFiles({
+    const { files, movement, handlers, chunkReads } = createNodeFiles({
       ...{ ring, store, peers, onBug },
       ...this.#options.tuning,
     });
-    this.#parts = { ring, movement, closePeers: () => peers.close() };
+    this.#parts = { ring, movement, chunkReads, closePeers: () => peers.close() };
     const peerRouter = peerRoutes({ handlers, credentials: () => credentials, onBug });
     front.serve({ files, peerRouter, memberKey: memberKeyOf(credentials) });
     return this.#parts;

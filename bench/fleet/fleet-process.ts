@@ -3,6 +3,13 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { FleetOrder, NodeSpec } from './node-spec.ts';
 
+/** Of a deployed node: `resources/user-data.yaml` says why. */
+export const NODE_SETTINGS = {
+  UV_THREADPOOL_SIZE: '16',
+  MALLOC_ARENA_MAX: '2',
+  NODE_OPTIONS: '--max-semi-space-size=2',
+};
+
 /** One node of the fleet as a process, which may be ended and started again on the same disk. */
 export class FleetProcess {
   readonly spec: NodeSpec;
@@ -37,7 +44,11 @@ export class FleetProcess {
     this.isLeaving = false;
     this.isFrozen = false;
     const log = openSync(this.logPath, 'a');
-    this.#child = fork(this.#program, [JSON.stringify(this.spec)], { stdio: ['ignore', log, log, 'ipc'] });
+    this.#child = fork(this.#program, [JSON.stringify(this.spec)], {
+      stdio: ['ignore', log, log, 'ipc'],
+      execArgv: [],
+      env: { ...process.env, ...NODE_SETTINGS },
+    });
     closeSync(log);
   }
 

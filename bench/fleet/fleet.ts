@@ -10,6 +10,7 @@ import type { RingMember } from '../../domain/replica-placement.ts';
 import { remove } from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
 import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
+import type { ChunkReads } from '../../node/files/chunk-reader.ts';
 import type { Tuning } from '../../node/member-life.ts';
 import type { MovementProgress } from '../../node/movement/progress.ts';
 import { startTable, type TestTable } from '../../tests/control-plane/member-table.ts';
@@ -34,6 +35,7 @@ export interface NodeStatus {
   readonly phase?: string;
   readonly members?: readonly (Omit<RingMember, 'id'> & { readonly id: string })[];
   readonly movement?: MovementProgress;
+  readonly chunkReads?: ChunkReads;
   readonly store: { readonly usedBytes: number; readonly capacityBytes: number; readonly fileCount: number };
 }
 
@@ -175,6 +177,8 @@ async function bundle(): Promise<string> {
     entryPoints: [join(here, '../fleet-node.ts')],
     outfile,
     ...{ bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' },
+    // As plugins/node-bundle makes it.
+    ...{ minifyWhitespace: true, minifySyntax: true, charset: 'ascii', legalComments: 'none' },
     external: ['lmdb'],
     // Packages in the older module format look for these.
     banner: {

@@ -48,16 +48,28 @@ const READER_DONE = new Error('the reader is done');
 /** What is read: a record, or an upload that has none yet. */
 type Source = Pick<FileRecord, 'name' | 'uploadId' | 'sizeBytes' | 'chunks'>;
 
+/** What this node has read on behalf of its clients since it started, in whole chunks. */
+export interface ChunkReads {
+  readonly fromDisk: number;
+  readonly fromPeers: number;
+}
+
 /** Streams verified bytes of a file from whichever replicas have them. */
 export class ChunkReader {
   readonly #options: ChunkReaderOptions;
   readonly #essential: Slots;
   readonly #ahead: Slots;
+  #fromDisk = 0;
+  #fromPeers = 0;
 
   constructor(options: ChunkReaderOptions) {
     this.#options = options;
     this.#essential = new Slots(options.limits.bufferCount);
     this.#ahead = new Slots(options.limits.readAheadCount);
+  }
+
+  counters(): ChunkReads {
+    return { fromDisk: this.#fromDisk, fromPeers: this.#fromPeers };
   }
 
   /**
@@ -120,12 +132,18 @@ export class ChunkReader {
     // The store checks the bytes against its own checksum: comparing the checksums completes the chain.
     if (this.#options.store.getChunk(id)?.sha256 === ref.sha256) {
       const own = await this.#options.store.readChunk(id, into);
-      if (own !== undefined) return own;
+      if (own !== undefined) {
+        this.#fromDisk++;
+        return own;
+      }
     }
     return await withDeadline({ signal, timeoutMs: this.#options.limits.deadlineMs }, async (deadline) => {
       for (;;) {
         const bytes = await this.#fetch(id, ref, deadline);
-        if (bytes !== undefined) return bytes;
+        if (bytes !== undefined) {
+          this.#fromPeers++;
+          return bytes;
+        }
         // Everybody was asked: the ring may be changing under us, and a dead replica's neighbour taking over.
         await pause(RETRY_MS, deadline).catch(() => undefined);
         if (signal.aborted) throw signal.reason;

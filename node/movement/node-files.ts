@@ -1,3 +1,4 @@
+import type { ChunkReads } from '../files/chunk-reader.ts';
 import { createDataPlane, type DataPlaneOptions } from '../files/data-plane.ts';
 import type { Files } from '../files/files.ts';
 import type { PeerHandlers } from '../files/peer-calls.ts';
@@ -12,6 +13,7 @@ export interface NodeFiles {
   readonly movement: Movement;
   /** For `peerRoutes`. */
   readonly handlers: PeerHandlers;
+  readonly chunkReads: () => ChunkReads;
 }
 
 /** The data plane of one node: files over the ring, and the movement that keeps them where they belong. */
@@ -29,5 +31,10 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
     },
   });
   movement = createMovement({ ...options, plane });
-  return { files: plane.files, movement, handlers: plane.handlers };
+  return {
+    files: plane.files,
+    movement,
+    handlers: plane.handlers,
+    chunkReads: () => plane.chunks.counters(),
+  };
 }
