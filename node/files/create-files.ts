@@ -65,7 +65,9 @@ export function createFiles(options: FilesOptions): Files {
 
     receipt: async (name, { signal }) => {
       const found = await records.find(name, signal);
-      return found === undefined ? undefined : await receiptOf(found.record, { calls, placement, signal });
+      return found === undefined
+        ? undefined
+        : await receiptOf(found.record, { calls, placement, signal, now: Date.now });
     },
   };
 }

@@ -37,16 +37,34 @@ export interface OpenFile {
   ): AsyncIterable<Uint8Array>;
 }
 
+/** One copy of one part of a file. */
+export interface Copy {
+  readonly instanceId: string;
+  readonly publicIp: string;
+  /** The record, or a chunk by its place in the file. */
+  readonly part: 'record' | number;
+  /** Of the part as this member has it; for the record, of the whole content that it describes. */
+  readonly sha256: string;
+  /** When this copy was last compared with its checksum, ms since the epoch by the clock of its member. */
+  readonly verifiedMs: number;
+}
+
+/** A copy that should be there. `absent`: the member answered and has none, or has a damaged one. */
+export interface MissingCopy {
+  readonly instanceId: string;
+  readonly publicIp: string;
+  readonly part: 'record' | number;
+  readonly reason: 'absent' | 'no answer';
+}
+
 /** Where the copies of a file live and how sure we are of them. */
 export interface Receipt {
+  /** With the version, and the checksum of the whole and of every chunk. */
   readonly record: FileRecord;
-  readonly copies: readonly {
-    readonly instanceId: string;
-    readonly publicIp: string;
-    readonly part: 'record' | number;
-    readonly sha256: string;
-    readonly verifiedMs: number;
-  }[];
+  /** Every copy that should be there is. */
+  readonly isComplete: boolean;
+  readonly copies: readonly Copy[];
+  readonly missing: readonly MissingCopy[];
 }
 
 /** The files of the whole ring, whichever node is asked. */

@@ -99,7 +99,7 @@ export class FakeFiles implements Files {
       sha256: record.sha256,
       verifiedMs: record.modifiedMs,
     };
-    return { record, copies: [{ ...copy, part: 'record' as const }] };
+    return { record, isComplete: true, copies: [{ ...copy, part: 'record' as const }], missing: [] };
   }
 
   #commit(

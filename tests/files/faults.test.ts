@@ -219,14 +219,3 @@ describe('a listing', () => {
     await expect(list).rejects.toThrow();
   });
 });
-
-test('a receipt names every copy of every part', async () => {
-  cluster = await plainCluster(5);
-  await upload(nodeAt(cluster.nodes, 0).plane.files, 'film', contentOf(9_000_000));
-
-  const receipt = await nodeAt(cluster.nodes, 3).plane.files.receipt('film', { signal: never() });
-
-  for (const part of ['record', 0, 1, 2] as const) {
-    expect(receipt?.copies.filter((copy) => copy.part === part)).toHaveLength(3);
-  }
-});
