@@ -10,6 +10,8 @@ const CODES = {
   INVALID_REQUEST: { status: 400, retryable: false },
   TRUNCATED_UPLOAD: { status: 400, retryable: false },
   UNAUTHORIZED: { status: 401, retryable: false },
+  /** The member table has this instance in a final state: it will never be a member, however often it starts. */
+  INSTANCE_GIVEN_UP: { status: 403, retryable: false },
   FORBIDDEN: { status: 403, retryable: false },
   FILE_EXISTS: { status: 409, retryable: false },
   PRECONDITION_FAILED: { status: 412, retryable: false },

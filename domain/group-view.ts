@@ -32,3 +32,13 @@ export function whoIsOnTheWay(members: readonly MemberRecord[], group: GroupView
     ? `${staying} of ${group.desiredCapacity} instances are in service: Auto Scaling is launching`
     : undefined;
 }
+
+/**
+ * Whether a lifecycle action that AWS says it does not know is still to come: the instance is on its way into the
+ * hook's wait, or in a wait that is visible before it can be completed. Otherwise it is over. AWS's error is the same
+ * for too early and too late, and another hook's wait says nothing about this one.
+ */
+export function isActionToCome(transition: 'launch' | 'terminate', lifecycleState: string): boolean {
+  const waiting = transition === 'launch' ? 'Pending' : 'Terminating';
+  return lifecycleState === waiting || lifecycleState === `${waiting}:Wait`;
+}

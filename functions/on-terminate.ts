@@ -47,7 +47,7 @@ export function onTerminate(dependencies: Dependencies) {
     await close(dependencies, instanceId, trigger);
     await completeAction(
       dependencies.group,
-      { instanceId, lifecycleHookName: LifecycleHookName, result: 'CONTINUE' },
+      { instanceId, transition: 'terminate', lifecycleHookName: LifecycleHookName, result: 'CONTINUE' },
       { retryMs: dependencies.timing.completeRetryMs, wait: dependencies.wait },
     );
   };

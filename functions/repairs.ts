@@ -75,7 +75,12 @@ async function complete(
 ): Promise<void> {
   const { instanceId, transition, result } = repair;
   const lifecycleHookName = transition === 'launch' ? dependencies.launchHook : dependencies.terminateHook;
-  const outcome = await dependencies.group.completeLifecycleAction({ instanceId, lifecycleHookName, result });
+  const outcome = await dependencies.group.completeLifecycleAction({
+    instanceId,
+    transition,
+    lifecycleHookName,
+    result,
+  });
   if (outcome === 'notYet') return;
   await publishDecision(
     dependencies,

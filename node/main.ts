@@ -1,3 +1,4 @@
+import { ChordfsError } from '../domain/errors.ts';
 import { readNodeEnvironment, SettingError } from './environment.ts';
 import { readServerSettings } from './http/server-settings.ts';
 import { TlsError } from './http/tls-options.ts';
@@ -10,6 +11,14 @@ const write = (line: string): void => {
   process.stdout.write(line);
 };
 const log = jsonLog(write);
+
+/** The unit's RestartPreventExitStatus: another start would end the same way. */
+const GIVEN_UP_EXIT_CODE = 78;
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof TlsError) return error.exitCode;
+  return error instanceof ChordfsError && error.code === 'INSTANCE_GIVEN_UP' ? GIVEN_UP_EXIT_CODE : 1;
+}
 
 const stopping = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort(signal));
@@ -29,5 +38,5 @@ try {
 } catch (error) {
   const isSetting = error instanceof SettingError || error instanceof TlsError;
   log('error', 'node ended', isSetting ? { error: error.message } : describeError(error));
-  process.exit(error instanceof TlsError ? error.exitCode : 1);
+  process.exit(exitCodeOf(error));
 }

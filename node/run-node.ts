@@ -59,8 +59,10 @@ export async function runNode(options: RunNodeOptions): Promise<void> {
         signal,
       });
       outcome = await life.run();
-      if (outcome === 'fenced')
-        log('warn', 'fenced: another ring was formed meanwhile, asking for a new place');
+      if (outcome === 'left') continue;
+      log('warn', 'fenced: another ring was formed meanwhile, asking for a new place');
+      // Its ports and timers are the next life's.
+      await life.stop();
     }
   } catch (error) {
     if (!stop.aborted) throw crash.signal.aborted ? crash.signal.reason : error;

@@ -7,10 +7,11 @@ import {
   SetInstanceHealthCommand,
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { GroupView } from '../../domain/group-view.ts';
+import { type GroupView, isActionToCome } from '../../domain/group-view.ts';
 
 export interface LifecycleAction {
   readonly instanceId: string;
+  readonly transition: 'launch' | 'terminate';
   readonly lifecycleHookName: string;
   readonly result: 'CONTINUE' | 'ABANDON';
 }
@@ -47,7 +48,7 @@ export function autoScalingGroup(client: AutoScalingClient, autoScalingGroupName
         })),
       };
     },
-    async completeLifecycleAction({ instanceId, lifecycleHookName, result }) {
+    async completeLifecycleAction({ instanceId, transition, lifecycleHookName, result }) {
       try {
         await client.send(
           new CompleteLifecycleActionCommand({
@@ -60,7 +61,8 @@ export function autoScalingGroup(client: AutoScalingClient, autoScalingGroupName
         return 'completed';
       } catch (error) {
         if (!isNoActiveAction(error)) throw error;
-        return (await lifecycleState(client, instanceId)).endsWith(':Wait') ? 'notYet' : 'completed';
+        const state = await lifecycleState(client, instanceId);
+        return isActionToCome(transition, state) ? 'notYet' : 'completed';
       }
     },
     async setDesiredCapacity(desiredCapacity) {

@@ -1,7 +1,7 @@
 import { InstanceProcess, type ProcessEnd, type ProcessOptions } from './instance-process.ts';
 import { CALM, type Weather } from './weather.ts';
 
-/** As in the template's unit file: a process that exits is started again after this, real ms. */
+/** As in the template's unit file: a process that fails is started again after this, real ms. */
 const RESTART_MS = 1_000;
 /** Starts after which the machine is given up: the unit's StartLimitBurst. */
 const MAX_STARTS = 20;
@@ -16,7 +16,7 @@ export interface SupervisionOptions extends Omit<ProcessOptions, 'exited'> {
 }
 
 /**
- * What a machine's systemd does for its node: a process that exits is started again, a few times. A signal is how
+ * What a machine's systemd does for its node: a process that fails is started again, a few times. A signal is how
  * machines of the local cloud die, so that one is not survived.
  */
 export class SupervisedProcess {
@@ -87,7 +87,7 @@ export class SupervisedProcess {
 
   private exited({ code, signal }: ProcessEnd): void {
     this.process = undefined;
-    const isFinal = signal !== null || code === GIVEN_UP_EXIT_CODE;
+    const isFinal = signal !== null || code === 0 || code === GIVEN_UP_EXIT_CODE;
     if (isFinal || this.isStopping || this.starts >= MAX_STARTS) {
       this.end(signal === null ? `exit code ${code}` : `signal ${signal}`);
       return;

@@ -16,6 +16,7 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, readonly [reason: string, advice:
     'The connection ended before the whole file had arrived. Nothing was stored; upload it again.',
   ],
   UNAUTHORIZED: ['Unauthorized', 'Log in with a user name and a password.'],
+  INSTANCE_GIVEN_UP: ['Forbidden', 'This instance is no member'],
   FORBIDDEN: ['Forbidden', 'This request is not allowed here.'],
   FILE_EXISTS: [
     'File exists',

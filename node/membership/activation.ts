@@ -23,12 +23,12 @@ export async function ownRow({
   return item === undefined ? undefined : parseMember(item);
 }
 
-/** Registers this life: see `Membership.startJoining`. */
+/** Registers this life, see `Membership.startJoining`. @returns the state that it begins in. */
 export async function registerLife(
   context: MembershipContext,
   assignment: Assignment,
   incarnation: number,
-): Promise<void> {
+): Promise<MemberState> {
   const { store, stage, identity, timing, now } = context;
   const { ringId } = assignment;
   const row = await ownRow(context);
@@ -59,6 +59,7 @@ export async function registerLife(
   if (!isWritten || row === undefined) {
     throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row?.state ?? 'absent' });
   }
+  return to;
 }
 
 /** A restarted machine may have another public address. */

@@ -41,7 +41,7 @@ export async function awaitAssignment(
       if (hasMoved) continue;
       if (assignment !== undefined) return assignment;
     } catch (error) {
-      if (error instanceof ChordfsError && error.code === 'FORBIDDEN') throw error;
+      if (error instanceof ChordfsError && error.code === 'INSTANCE_GIVEN_UP') throw error;
       log('warn', 'no assignment yet', { error: String(error) });
     }
     await sleep(pauseMs, signal);
@@ -57,7 +57,7 @@ async function lookOnce(
   const item = await store.get(memberKey(stage, identity.instanceId));
   const row = item === undefined ? undefined : parseMember(item);
   if (row !== undefined && isTerminal(row.state)) {
-    throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row.state });
+    throw new ChordfsError('INSTANCE_GIVEN_UP', { instanceId: identity.instanceId, state: row.state });
   }
   if (row === undefined && isPatient) return undefined;
   const meta = parseMeta(await store.get(metaKey(stage)));
@@ -74,7 +74,7 @@ async function claim(context: MembershipContext): Promise<void> {
   const { identity } = context;
   const result = await claimPlace(claimOptions(context, 'claimed by the node itself'));
   if (result.kind === 'refused') {
-    throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: result.state });
+    throw new ChordfsError('INSTANCE_GIVEN_UP', { instanceId: identity.instanceId, state: result.state });
   }
   await publishClaim(context);
 }
@@ -152,15 +152,22 @@ export async function contacts(
     .map(({ member: { phase: _, ...member } }) => member);
 }
 
+/** Puts the ring's secret into the table unless it has one. */
+export async function keepClusterKey(
+  context: MembershipContext,
+  { ringId, clusterKey }: Pick<Assignment, 'ringId' | 'clusterKey'>,
+): Promise<void> {
+  const secret = Buffer.from(clusterKey).toString('base64');
+  await context.store.write(
+    update(clusterKeyItem(context, ringId), { set: { secret, atMs: context.now() } }, [
+      { attribute: 'pk', is: 'absent' },
+    ]),
+  );
+}
+
 /** The ring's secret, made by its creator; whichever of two writes came first is the key. */
 async function makeClusterKey(context: MembershipContext, ringId: string): Promise<Uint8Array> {
-  await context.store.write(
-    update(
-      clusterKeyItem(context, ringId),
-      { set: { secret: randomBytes(KEY_BYTES).toString('base64'), atMs: context.now() } },
-      [{ attribute: 'pk', is: 'absent' }],
-    ),
-  );
+  await keepClusterKey(context, { ringId, clusterKey: randomBytes(KEY_BYTES) });
   const key = await readClusterKey(context, ringId);
   if (key === undefined) throw new ChordfsError('PEER_UNREACHABLE', { service: 'member table' });
   return key;

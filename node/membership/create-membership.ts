@@ -44,6 +44,10 @@ export function createMembership(options: MembershipOptions): Membership {
     bus: new EventBridgeBus(new EventBridgeClient(client), busName),
     metadata: new HttpInstanceMetadata(options.metadataEndpoint),
     actionsOf: (instanceId) =>
-      new AutoScalingLifecycleActions(new AutoScalingClient(client), autoScalingGroupName, instanceId),
+      new AutoScalingLifecycleActions(
+        new AutoScalingClient(client),
+        { autoScalingGroupName, launchHook: options.launchHook },
+        instanceId,
+      ),
   });
 }

@@ -127,17 +127,24 @@ export class DynamodbRegistry implements Registry {
   /** The one place where a table that is away becomes an error the ring knows. The SDK's own deadline bounds the call. */
   async #ask<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
+    const abortion = untilAborted(signal);
     try {
-      return await Promise.race([work(), aborted(signal)]);
+      return await Promise.race([work(), abortion.promise]);
     } catch (cause) {
       if (cause instanceof ChordfsError) throw cause;
       throw new ChordfsError('PEER_UNREACHABLE', { service: 'member table' }, { cause });
+    } finally {
+      abortion.forget();
     }
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+/** The signal may live as long as the node: whoever waited for it must not stay with it. */
+function untilAborted(signal: AbortSignal): { readonly promise: Promise<never>; readonly forget: () => void } {
+  let listener: () => void = () => undefined;
+  const promise = new Promise<never>((_, reject) => {
+    listener = () => reject(signal.reason);
+    signal.addEventListener('abort', listener, { once: true });
   });
+  return { promise, forget: () => signal.removeEventListener('abort', listener) };
 }

@@ -1,21 +1,23 @@
-import { type MemberState, memberKey, usageAttribute } from '../../domain/member-record.ts';
+import { memberKey, usageAttribute } from '../../domain/member-record.ts';
 import type { NodeUsage } from '../../domain/node-usage.ts';
 import { metaKey } from '../../domain/ring-meta.ts';
 import { update } from '../../domain/table-writes.ts';
 import { ownRow } from './activation.ts';
 import type { Assignment } from './membership.ts';
 import type { MembershipContext } from './membership-context.ts';
+import { isBehind, reinstate, type Standing } from './reinstatement.ts';
 
-/** What a heartbeat found in the table. */
-export type Standing =
-  | { readonly kind: 'member'; readonly state: MemberState; readonly reason: string | undefined }
-  /** Another ring rules, or the row is terminal or gone: this node is no member any more. */
-  | { readonly kind: 'fenced'; readonly reason: string };
+/** The life that beats. `isActive`: it has been told that it is a member; its row may lag behind that, never lead. */
+export interface BeatingLife {
+  readonly assignment: Assignment;
+  readonly incarnation: number;
+  readonly isActive: boolean;
+}
 
 /** One heartbeat: usage and life into the own row, and a look at what others have written there. */
 export async function beat(
   context: MembershipContext,
-  assignment: Assignment,
+  { assignment, incarnation, isActive }: BeatingLife,
   usage: NodeUsage | undefined,
 ): Promise<Standing> {
   const { store, stage, identity, now } = context;
@@ -36,8 +38,8 @@ export async function beat(
     await context.publish(key);
     await context.publish(metaKey(stage));
   }
-  // A table without the row was emptied or restored: no reason for a serving member to stop.
-  if (row === undefined) return { kind: 'member', state: 'ACTIVE', reason: undefined };
+  if (isActive && isBehind(row, assignment)) return await reinstate(context, assignment, incarnation);
+  if (row === undefined) return { kind: 'fenced', reason: 'no row' };
   if (row.ringId !== assignment.ringId) return { kind: 'fenced', reason: 'another ring rules' };
   if (row.state === 'JOINING' || row.state === 'ACTIVE' || row.state === 'LEAVING') {
     return { kind: 'member', state: row.state, reason: row.reason };

@@ -4,6 +4,7 @@ import {
   DescribeAutoScalingInstancesCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { isActionToCome } from '../../domain/group-view.ts';
 import { type Log, repeat } from './background-task.ts';
 
 /** This instance's own lifecycle actions; the instance id is enough, no token is needed. */
@@ -18,10 +19,16 @@ export class AutoScalingLifecycleActions implements LifecycleActions {
   readonly #client: AutoScalingClient;
   readonly #autoScalingGroupName: string;
   readonly #instanceId: string;
+  readonly #launchHook: string;
 
-  constructor(client: AutoScalingClient, autoScalingGroupName: string, instanceId: string) {
+  constructor(
+    client: AutoScalingClient,
+    group: { readonly autoScalingGroupName: string; readonly launchHook: string },
+    instanceId: string,
+  ) {
     this.#client = client;
-    this.#autoScalingGroupName = autoScalingGroupName;
+    this.#autoScalingGroupName = group.autoScalingGroupName;
+    this.#launchHook = group.launchHook;
     this.#instanceId = instanceId;
   }
 
@@ -39,7 +46,8 @@ export class AutoScalingLifecycleActions implements LifecycleActions {
     } catch (error) {
       if (!isNoActiveAction(error)) throw error;
       // The same error means "too early" and "too late": only the instance's state tells them apart.
-      return (await this.#lifecycleState()).endsWith(':Wait') ? 'notYet' : 'completed';
+      const transition = hookName === this.#launchHook ? 'launch' : 'terminate';
+      return isActionToCome(transition, await this.#lifecycleState()) ? 'notYet' : 'completed';
     }
   }
 

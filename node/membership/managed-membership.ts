@@ -28,6 +28,11 @@ export class ManagedMembership implements Membership {
   #assignment: Assignment | undefined;
   /** Ends the lifecycle heartbeats of the launch or the terminate action, on every way out of it. */
   #openAction: { readonly hookName: string; readonly ended: AbortController } | undefined;
+  #incarnation = 0;
+  /** Between `becomeActive` and the end of that life. */
+  #isActive = false;
+  /** Ends the heartbeats of an earlier life. */
+  #beating = new AbortController();
   #isDraining = false;
   #isFenced = false;
   #listener: MembershipListener | undefined;
@@ -66,7 +71,11 @@ export class ManagedMembership implements Membership {
   }
 
   async startJoining({ incarnation }: Parameters<Membership['startJoining']>[0]): Promise<void> {
-    await registerLife(this.#known(), this.#assigned(), incarnation);
+    this.#isActive = false;
+    this.#incarnation = incarnation;
+    const state = await registerLife(this.#known(), this.#assigned(), incarnation);
+    // A member that resumes its place is not activated again.
+    this.#isActive = state === 'ACTIVE';
   }
 
   async contacts(signal: AbortSignal): Promise<readonly Member[]> {
@@ -83,6 +92,7 @@ export class ManagedMembership implements Membership {
     signal.throwIfAborted();
     const context = this.#known();
     const outcome = await activate(context, this.#assigned());
+    this.#isActive = outcome === 'active';
     if (outcome === 'active') {
       // Serving does not wait for Auto Scaling: completion goes on behind it, with the reconciler as backstop.
       void this.#complete(context.launchHook, 'CONTINUE', this.#stopped.signal);
@@ -94,9 +104,14 @@ export class ManagedMembership implements Membership {
 
   startHeartbeats(usage: () => NodeUsage | Promise<NodeUsage>): void {
     const context = this.#known();
+    this.#beating.abort();
+    const beating = new AbortController();
+    this.#beating = beating;
     this.#background('heartbeat', context.timing.heartbeatMs, async () => {
+      if (beating.signal.aborted) return 'stop';
       if (this.#assignment === undefined || this.#isFenced) return undefined;
-      const standing = await beat(context, this.#assignment, await this.#measure(usage));
+      const life = { assignment: this.#assignment, incarnation: this.#incarnation, isActive: this.#isActive };
+      const standing = await beat(context, life, await this.#measure(usage));
       if (standing.kind === 'fenced') this.#fence(standing.reason);
       else if (standing.state === 'LEAVING') await this.#drain(standing.reason ?? 'row LEAVING');
       return undefined;

@@ -23,7 +23,7 @@ export interface Membership {
   identify(signal: AbortSignal): Promise<NodeIdentity>;
   /**
    * Polls the own row until it carries a place; claims one itself when nobody else did for a while.
-   * @throws the signal's reason; ChordfsError `FORBIDDEN` when the row is in a terminal state (instance was given up).
+   * @throws the signal's reason; ChordfsError `INSTANCE_GIVEN_UP` when the row is in a terminal state.
    */
   awaitAssignment(options: {
     readonly signal: AbortSignal;

@@ -103,7 +103,7 @@ describe('on terminate', () => {
 
     expect(await plane.member('i-1')).toMatchObject({ state: 'FAILED' });
     expect(plane.group.completed).toEqual([
-      { instanceId: 'i-1', lifecycleHookName: 'terminate', result: 'CONTINUE' },
+      { instanceId: 'i-1', transition: 'terminate', lifecycleHookName: 'terminate', result: 'CONTINUE' },
     ]);
   });
 

@@ -223,7 +223,7 @@ describe('joining', () => {
     const node = await startNode();
 
     await expect(node.membership.awaitAssignment({ signal: never })).rejects.toMatchObject({
-      code: 'FORBIDDEN',
+      code: 'INSTANCE_GIVEN_UP',
     });
   });
 

@@ -72,6 +72,7 @@ describe('the reconciler', () => {
     expect(await plane.member('i-2')).toMatchObject({ state: 'FAILED' });
     expect(plane.group.completed).toContainEqual({
       instanceId: 'i-2',
+      transition: 'launch',
       lifecycleHookName: 'launch',
       result: 'ABANDON',
     });
@@ -86,8 +87,8 @@ describe('the reconciler', () => {
     await reconcileOnce();
 
     expect(plane.group.completed).toEqual([
-      { instanceId: 'i-1', lifecycleHookName: 'launch', result: 'CONTINUE' },
-      { instanceId: 'i-2', lifecycleHookName: 'terminate', result: 'CONTINUE' },
+      { instanceId: 'i-1', transition: 'launch', lifecycleHookName: 'launch', result: 'CONTINUE' },
+      { instanceId: 'i-2', transition: 'terminate', lifecycleHookName: 'terminate', result: 'CONTINUE' },
     ]);
   });
 
