@@ -148,7 +148,8 @@ async function claimOnce(options: ClaimOptions, seen: Look): Promise<ClaimResult
       const { role, position, epoch } = own;
       return { kind: 'assigned', role, position, ringId: meta.ringId, epoch };
     }
-    if (own.state === 'ACTIVE') return { kind: 'refused', state: own.state };
+    // The table has forgotten the ring that this member serves: its heartbeat puts that right.
+    if (own.epoch > meta.epoch) return { kind: 'wait' };
     await returnToPending(options, own);
     return 'again';
   }

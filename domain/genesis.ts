@@ -28,6 +28,9 @@ export function decideGenesis(options: {
   readonly nowMs: number;
 }): GenesisDecision {
   const { meta, members, instanceId, nowMs } = options;
+  // A ring later than META's serves: the table was restored, and that ring's members put it right.
+  if (members.some((member) => !isTerminal(member.state) && member.epoch > meta.epoch))
+    return { kind: 'wait' };
   switch (meta.status) {
     case 'TEARDOWN':
       return { kind: 'wait' };

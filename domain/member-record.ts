@@ -33,13 +33,14 @@ export type MemberState = (typeof MEMBER_STATES)[number];
 
 /**
  * The only transitions there are. ACTIVE -> JOINING: the process restarted after the ring had confirmed its earlier
- * life dead, so it is admitted again, with the data it still has. ASSIGNED -> PENDING: its ring is gone.
+ * life dead, so it is admitted again, with the data it still has. Back to PENDING: its ring is gone, another one rules;
+ * ACTIVE as well, for a creator that slept between forming its ring and saying so in its row.
  */
 const TRANSITIONS: Readonly<Record<MemberState, readonly MemberState[]>> = {
   PENDING: ['ASSIGNED', 'GONE', 'FAILED'],
   ASSIGNED: ['JOINING', 'PENDING', 'GONE', 'FAILED'],
   JOINING: ['ACTIVE', 'PENDING', 'GONE', 'FAILED'],
-  ACTIVE: ['LEAVING', 'JOINING', 'DEAD'],
+  ACTIVE: ['LEAVING', 'JOINING', 'PENDING', 'DEAD'],
   LEAVING: ['GONE', 'DEAD'],
   GONE: [],
   FAILED: [],

@@ -140,7 +140,10 @@ export class DynamodbRegistry implements Registry {
 }
 
 /** The signal may live as long as the node: whoever waited for it must not stay with it. */
-function untilAborted(signal: AbortSignal): { readonly promise: Promise<never>; readonly forget: () => void } {
+function untilAborted(signal: AbortSignal): {
+  readonly promise: Promise<never>;
+  readonly forget: () => void;
+} {
   let listener: () => void = () => undefined;
   const promise = new Promise<never>((_, reject) => {
     listener = () => reject(signal.reason);

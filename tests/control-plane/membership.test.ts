@@ -1,58 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { memberKey, parseMember, transition } from '../../domain/member-record.ts';
-import { timing } from '../../domain/timing.ts';
 import { launchEvent } from '../../functions/events.ts';
 import { onLaunch } from '../../functions/on-launch.ts';
 import { DynamodbItemStore } from '../../node/membership/dynamodb-item-store.ts';
 import { HttpInstanceMetadata } from '../../node/membership/instance-metadata.ts';
-import { keepOpen, type LifecycleActions } from '../../node/membership/lifecycle-actions.ts';
+import { keepOpen } from '../../node/membership/lifecycle-actions.ts';
 import { ManagedMembership } from '../../node/membership/managed-membership.ts';
 import type { Assignment } from '../../node/membership/membership.ts';
 import { FakeMetadata } from './fake-metadata.ts';
 import { startTable, type TestTable } from './member-table.ts';
+import { FAST, FakeActions, until } from './simulated-node.ts';
 import { FakeBus, TestPlane } from './test-plane.ts';
-
-class FakeActions implements LifecycleActions {
-  readonly completed: string[] = [];
-  heartbeats = 0;
-  notYet = 0;
-  isAway = false;
-
-  async complete(hookName: string, result: 'CONTINUE' | 'ABANDON'): Promise<'completed' | 'notYet'> {
-    await Promise.resolve();
-    if (this.isAway) throw new Error('auto scaling away');
-    if (this.notYet > 0) {
-      this.notYet -= 1;
-      return 'notYet';
-    }
-    this.completed.push(`${hookName} ${result}`);
-    return 'completed';
-  }
-
-  async heartbeat(): Promise<void> {
-    await Promise.resolve();
-    this.heartbeats += 1;
-  }
-}
-
-const FAST = {
-  ...timing(1),
-  heartbeatMs: 20,
-  rowPollFirstMs: 10,
-  rowPollLongestMs: 20,
-  selfClaimAfterMs: 60,
-  completeRetryMs: 10,
-  lifecycleHeartbeatMs: 10,
-  metadataPollMs: 20,
-};
-
-async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = AbortSignal.timeout(10_000);
-  while (!(await condition())) {
-    if (deadline.aborted) throw new Error(`never came true: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 let table: TestTable;
 let plane: TestPlane;

@@ -104,7 +104,11 @@ async function stubBundle(directory: string): Promise<{ sha256: string; path: st
 
 /** A compute side with real processes, metadata services and an HTTP endpoint, on addresses of its own. */
 export async function computeFixture(
-  options: { timeScale?: number; earlier?: { state: ComputeState; directory: string } } = {},
+  options: {
+    timeScale?: number;
+    shortestHookPatienceMs?: number;
+    earlier?: { state: ComputeState; directory: string };
+  } = {},
 ): Promise<Fixture> {
   const directory = options.earlier?.directory ?? (await mkdtemp(join(tmpdir(), 'chordfs-compute-')));
   await mkdir(join(directory, 'packaged'), { recursive: true });
@@ -129,6 +133,7 @@ export async function computeFixture(
     volumeSizeBytes: 1024 * 1024,
     privatePrefix: '127.20.0',
     publicPrefix: '127.20.1',
+    shortestHookPatienceMs: options.shortestHookPatienceMs,
     state: options.earlier?.state,
     log: (line) => logs.push(line),
   });
