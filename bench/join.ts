@@ -27,8 +27,9 @@ const { values } = parseArgs({
   },
 });
 const LARGE_BYTES = 50_000_000;
+const SMALL_COUNT = Number(values.small);
 const FILES = dataSet({
-  smallCount: Number(values.small),
+  smallCount: SMALL_COUNT,
   smallBytes: 2_000,
   largeCount: Math.round((Number(values['large-mb']) * 1e6) / LARGE_BYTES),
   largeBytes: LARGE_BYTES,
@@ -229,7 +230,8 @@ async function main(): Promise<boolean> {
   try {
     await fleet.grow(4);
     const fillMs = performance.now();
-    await fill(fleet, FILES);
+    await fill(fleet, FILES.slice(0, SMALL_COUNT), 12);
+    await fill(fleet, FILES.slice(SMALL_COUNT), 2);
     say(`${FILES.length} files, filled in ${((performance.now() - fillMs) / 1_000).toFixed(0)} s`);
     await whenStill(fleet);
     const campaign = new Campaign(fleet);

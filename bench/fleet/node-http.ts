@@ -66,3 +66,10 @@ export class NodeHttp {
     return JSON.parse(body.toString()) as T;
   }
 }
+
+/** What a person would read of an error page, on one line. */
+export function sayingOf(body: Uint8Array): string {
+  const text = Buffer.from(body).toString('utf8', 0, 4_000);
+  const shown = text.replace(/^.*<body[^>]*>/s, '').replace(/<[^>]*>/g, ' ');
+  return shown.replace(/\s+/g, ' ').trim().slice(0, 200);
+}

@@ -4,6 +4,7 @@ import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
 import type { Identifier } from '../../domain/identifier.ts';
 import { type RingMember, replicasOf } from '../../domain/replica-placement.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { sayingOf } from '../fleet/node-http.ts';
 
 /** A file of the data set: what it holds follows from its name and size. */
 export interface DataFile {
@@ -11,7 +12,8 @@ export interface DataFile {
   readonly sizeBytes: number;
 }
 
-const UPLOADS_AT_ONCE = 12;
+const DOWNLOADS_AT_ONCE = 8;
+const MAX_ATTEMPTS = 5;
 const UPLOAD_TIMEOUT_MS = 120_000;
 
 export function dataSet(options: {
@@ -34,8 +36,8 @@ export function bytesOf({ name, sizeBytes }: DataFile): Buffer {
   return bytes;
 }
 
-/** @throws when an upload is refused. */
-export async function fill(fleet: Fleet, files: readonly DataFile[]): Promise<void> {
+/** @throws when an upload is refused again and again: filling is not what is measured. */
+export async function fill(fleet: Fleet, files: readonly DataFile[], uploadsAtOnce: number): Promise<void> {
   const waiting = files.entries();
   const worker = async () => {
     for (const [i, file] of waiting) {
@@ -43,11 +45,14 @@ export async function fill(fleet: Fleet, files: readonly DataFile[]): Promise<vo
       const host = nodes[i % nodes.length]?.spec.address ?? '';
       const path = `/${encodeURIComponent(file.name)}`;
       const ask = { method: 'PUT' as const, path, body: bytesOf(file), timeoutMs: UPLOAD_TIMEOUT_MS };
-      const { status, body } = await fleet.http.ask(host, ask);
-      if (status >= 300) throw new Error(`${file.name}: ${status} ${body.subarray(0, 200)}`);
+      for (let attempt = 1; ; attempt++) {
+        const { status, body } = await fleet.http.ask(host, ask);
+        if (status < 300) break;
+        if (attempt === MAX_ATTEMPTS) throw new Error(`${file.name}: ${status} ${sayingOf(body)}`);
+      }
     }
   };
-  await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: uploadsAtOnce }, worker));
 }
 
 /** Names whose bytes do not come back whole through the node at their turn. */
@@ -65,7 +70,7 @@ export async function missingFrom(fleet: Fleet, files: readonly DataFile[]): Pro
       if (answer?.status !== 200 || !answer.body.equals(bytesOf(file))) missing.push(file.name);
     }
   };
-  await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: DOWNLOADS_AT_ONCE }, worker));
   return missing;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { History } from '../../tests/files/history.ts';
 import type { FleetProcess } from '../fleet/fleet-process.ts';
-import type { Answer, NodeHttp } from '../fleet/node-http.ts';
+import { type Answer, type NodeHttp, sayingOf } from '../fleet/node-http.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** `share`: of all writes, those of at most this size. */
@@ -134,9 +134,7 @@ export class ClientLoad {
       timeoutMs: TIMEOUT_MS,
     });
     if (answer.status !== 200 && answer.status !== 404) {
-      throw new Error(
-        `${answer.status} after ${Math.round(answer.totalMs)} ms: ${answer.body.subarray(0, 200)}`,
-      );
+      throw new Error(`${answer.status} after ${Math.round(answer.totalMs)} ms: ${sayingOf(answer.body)}`);
     }
     return answer;
   }
@@ -169,7 +167,7 @@ export class ClientLoad {
         this.#writeMs.push(totalMs);
         return;
       }
-      failure = `${status} ${said.subarray(0, 80)}`;
+      failure = `${status} ${sayingOf(said)}`;
     } catch (error) {
       failure = String(error);
     }

@@ -50,11 +50,14 @@ const draft = z.object({
 const role = z.enum(['owner', 'replica']);
 const empty = z.object({});
 
+/** The one asked serves clients of its own: movement gives way to them too. */
+const isBusy = z.boolean().optional();
+
 export const OPERATIONS = {
   /** Payload: the chunk. Durable when answered. */
   'put-chunk': { request: z.object({ chunk: chunkHeader }), reply: empty },
   /** Reply payload: the verified chunk. */
-  'get-chunk': { request: z.object({ chunk: chunkId }), reply: z.object({ found: z.boolean() }) },
+  'get-chunk': { request: z.object({ chunk: chunkId }), reply: z.object({ found: z.boolean(), isBusy }) },
   /** Payload: the only chunk of the file, when `withChunk`. Answers with the record held afterwards. */
   'put-record': {
     request: z.object({ record, withChunk: z.boolean() }),
@@ -81,7 +84,7 @@ export const OPERATIONS = {
    */
   'read-record': {
     request: z.object({ name, role, inlineLimitBytes: count.max(CHUNK_SIZE_BYTES) }),
-    reply: z.object({ record: record.optional(), isSynced: z.boolean(), isInline: z.boolean() }),
+    reply: z.object({ record: record.optional(), isSynced: z.boolean(), isInline: z.boolean(), isBusy }),
   },
   /** One page of the records of an arc. `brief` leaves the chunk lists out. */
   'list-records': {

@@ -71,10 +71,17 @@ async function answer({ req, options, largeBodies, signal }: Asked): Promise<Pee
   const credentials = options.credentials();
   if (credentials === undefined) throw new ChordfsError('NODE_NOT_READY');
   const headSha256 = verifyPeerRequest({ method, path, headers, nowMs: Date.now() }, credentials);
-  const work = async () => run(path, { body: await readBody(req), headSha256, options, signal });
+  const work = async () =>
+    run(path, { body: await readBody(req).catch(cutShort), headSha256, options, signal });
   // The slot is held until the bytes are durable, for so long are they in memory.
   const isLarge = Number(headers['content-length'] ?? '0') > LARGE_BODY_BYTES;
   return isLarge ? await largeBodies.run(signal, work) : await work();
+}
+
+/** The peer went away in the middle of what it sent: nothing is wrong here. */
+function cutShort(error: unknown): never {
+  if (error instanceof ChordfsError) throw error;
+  throw new ChordfsError('TRUNCATED_UPLOAD', {}, { cause: error });
 }
 
 async function run(

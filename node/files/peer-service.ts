@@ -53,7 +53,7 @@ function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOpera
     },
     'get-chunk': async ({ chunk }) => {
       const payload = await store.readChunk(chunk);
-      return { reply: { found: payload !== undefined }, payload };
+      return { reply: { found: payload !== undefined, isBusy: options.tracker.isServingClients }, payload };
     },
     'put-record': async ({ record, withChunk }, { payload }) => {
       const stored = await putRecord(store, record, withChunk ? payload : undefined);
@@ -132,7 +132,7 @@ async function putRecord(
 }
 
 async function readForPeer(
-  { ring, store, cache, isSynced, maySpeakFor }: PeerServiceOptions,
+  { ring, store, cache, tracker, isSynced, maySpeakFor }: PeerServiceOptions,
   { name, role, inlineLimitBytes }: RequestOf<'read-record'>,
 ) {
   const key = hashName(name);
@@ -143,7 +143,9 @@ async function readForPeer(
   const wantsContent =
     held !== undefined && !held.deleted && held.chunks.length === 1 && held.sizeBytes <= inlineLimitBytes;
   const payload = wantsContent ? await smallContent({ store, cache }, held) : undefined;
-  return { reply: { record: held, isSynced: isSynced(key), isInline: payload !== undefined }, payload };
+  const isBusy = tracker.isServingClients;
+  const isInline = payload !== undefined;
+  return { reply: { record: held, isSynced: isSynced(key), isInline, isBusy }, payload };
 }
 
 /** The content of a single-chunk file as this node has it, from memory when it was read before. */

@@ -1,11 +1,21 @@
+/** How long movement gives way after a request. Raised: joins take longer under light load. Lowered: clients wait. */
+const LINGER_MS = 300;
+
 /**
  * What this node is doing for clients right now, as movement and garbage collection need to know it: which uploads
  * may still be committed, which writes were placed by an older view of the ring, and how busy the node is.
  */
 export class WriteTracker {
+  readonly #now: () => number;
   readonly #activeUploads = new Set<string>();
   readonly #writes = new Set<Promise<unknown>>();
   #readCount = 0;
+  #lastEndMs = Number.NEGATIVE_INFINITY;
+
+  /** @param now Monotonic clock, ms. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Chunks of an active upload are garbage to nobody. */
   uploadStarted(uploadId: string): void {
@@ -28,6 +38,7 @@ export class WriteTracker {
       return await running;
     } finally {
       this.#writes.delete(running);
+      this.#lastEndMs = this.#now();
     }
   }
 
@@ -42,11 +53,13 @@ export class WriteTracker {
       return await task();
     } finally {
       this.#readCount--;
+      this.#lastEndMs = this.#now();
     }
   }
 
-  /** Requests of clients in progress: movement gives way to them. */
-  get clientLoad(): number {
-    return this.#writes.size + this.#readCount;
+  /** Clients are being served, or just were: between two requests of theirs is not the time to take everything. */
+  get isServingClients(): boolean {
+    const isNow = this.#writes.size + this.#readCount > 0;
+    return isNow || this.#now() - this.#lastEndMs < LINGER_MS;
   }
 }

@@ -68,7 +68,10 @@ class NodeMovement implements Movement {
     const progress = this.#progress;
     this.#timings = { ...MOVEMENT_TIMINGS, ...options.timings };
     this.#exposure = new Exposure({ ring, store, onBug });
-    const pacer = new Pacer(() => tracker.clientLoad);
+    const pacer = new Pacer(
+      () => tracker.isServingClients,
+      () => performance.now(),
+    );
     const onRecord = (name: string) => this.#exposure.recordChanged(name);
     const transfer = new Transfer({ store, calls, pacer, progress, onRecord });
     this.#arcSync = new ArcSync({ store, transfer, progress });

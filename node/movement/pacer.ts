@@ -14,16 +14,28 @@ const ALLOWANCES: Readonly<Record<Urgency, { readonly idle: Allowance; readonly 
   background: { idle: { bytes: 12 * 2 ** 20, count: 12 }, busy: { bytes: 4 * 2 ** 20, count: 2 } },
 };
 
-/** Lets clients go first: how much moves at once depends on what this node is doing for them. */
+/** How long what a peer said of itself holds. A transfer of a chunk takes less, so that the next answer renews it. */
+const PEER_BUSY_MS = 1_000;
+
+/** Lets clients go first: how much moves at once depends on what this node, and those it pulls from, do for them. */
 export class Pacer {
-  readonly #clientLoad: () => number;
+  readonly #isServingClients: () => boolean;
+  readonly #now: () => number;
+  #peersBusyUntilMs = Number.NEGATIVE_INFINITY;
   #bytes = 0;
   #count = 0;
   readonly #waiting: { readonly sizeBytes: number; readonly urgency: Urgency; readonly start: () => void }[] =
     [];
 
-  constructor(clientLoad: () => number) {
-    this.#clientLoad = clientLoad;
+  /** @param now Monotonic clock, ms. */
+  constructor(isServingClients: () => boolean, now: () => number) {
+    this.#isServingClients = isServingClients;
+    this.#now = now;
+  }
+
+  /** A newcomer has no clients yet, and would take all that the members have for theirs. */
+  peerIsBusy(): void {
+    this.#peersBusyUntilMs = this.#now() + PEER_BUSY_MS;
   }
 
   /** Runs `task` when there is room for `sizeBytes` more. A single transfer is always let through. */
@@ -64,7 +76,8 @@ export class Pacer {
   }
 
   #hasRoom({ sizeBytes, urgency }: { readonly sizeBytes: number; readonly urgency: Urgency }): boolean {
-    const { bytes, count } = ALLOWANCES[urgency][this.#clientLoad() > 0 ? 'busy' : 'idle'];
+    const isBusy = this.#isServingClients() || this.#now() < this.#peersBusyUntilMs;
+    const { bytes, count } = ALLOWANCES[urgency][isBusy ? 'busy' : 'idle'];
     return this.#count === 0 || (this.#count < count && this.#bytes + sizeBytes <= bytes);
   }
 }

@@ -53,6 +53,7 @@ export class Transfer {
         inlineLimitBytes: wantsContent ? CHUNK_SIZE_BYTES : 0,
       };
       const { reply, payload } = await this.#call(route, 'read-record', request);
+      if (reply.isBusy === true) pacer.peerIsBusy();
       // Gone since it was listed: dropped there as confirmed by others, who will be compared with as well.
       if (reply.record === undefined) return;
       const [ref] = reply.record.chunks;
@@ -76,6 +77,7 @@ export class Transfer {
     return await pacer.run({ ...route, sizeBytes }, async () => {
       if (store.getChunk(id) !== undefined) return true;
       const { payload = new Uint8Array(), reply } = await this.#call(route, 'get-chunk', { chunk: id });
+      if (reply.isBusy === true) pacer.peerIsBusy();
       // Verified before it is kept: damage must not spread by being repaired from.
       if (!reply.found || !(await matchesChecksum(payload, { sha256, sizeBytes }))) return false;
       await store.putChunk({ ...id, name, sha256, sizeBytes }, payload, { isChecked: true });
