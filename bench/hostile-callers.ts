@@ -9,7 +9,15 @@ export interface Target {
 }
 
 /** How a hostile caller behaves once its bytes are sent. */
-const BEHAVIOURS = ['leaves', 'resets', 'half-closes', 'stays silent', 'drips', 'never reads'] as const;
+const BEHAVIOURS = [
+  'leaves',
+  'resets',
+  'half-closes',
+  'stays silent',
+  'drips',
+  'never reads',
+  'floods',
+] as const;
 /** What one caller waits for the server to close on it before it leaves by itself. */
 const PATIENCE_MS = 100;
 /** Beyond it an honest caller counts as failed. The machine is busy with the attack itself, so it is not tight. */
@@ -19,7 +27,9 @@ const CALLER_ADDRESSES = 200;
 
 /** One hostile input over a connection of its own. Never throws: what happens to it is the server's business. */
 export async function attack(target: Target, dice: Dice): Promise<void> {
-  const bytes = hostileInput(dice);
+  let bytes = hostileInput(dice);
+  // A node started by hand obeys `kill` from anybody, as the course's own does.
+  while (Buffer.from(bytes).includes('kill')) bytes = hostileInput(dice);
   const behaviour = dice.pick(BEHAVIOURS);
   const socket = connect({ ...target, localAddress: `127.22.9.${1 + dice.below(CALLER_ADDRESSES)}` });
   socket.on('error', () => undefined);
@@ -27,8 +37,9 @@ export async function attack(target: Target, dice: Dice): Promise<void> {
   await Promise.race([new Promise<void>((resolve) => socket.once('connect', () => resolve())), closed]);
   if (behaviour === 'drips') drip(socket, bytes);
   else socket.write(bytes);
-  if (behaviour === 'never reads') flood(socket);
+  if (behaviour === 'never reads') leaveUnread(socket);
   else socket.resume();
+  if (behaviour === 'floods') flood(socket, dice);
   if (behaviour === 'resets') socket.resetAndDestroy();
   if (behaviour === 'half-closes') socket.end();
   const timer = setTimeout(
@@ -49,10 +60,18 @@ function drip(socket: Socket, bytes: Uint8Array): void {
 }
 
 /** Good calls whose answers are left lying. */
-function flood(socket: Socket): void {
+function leaveUnread(socket: Socket): void {
   socket.pause();
   const call = encode([0, 1, 'get_info', []]);
   socket.write(Buffer.concat(Array.from({ length: 500 }, () => call)));
+}
+
+/** Lookups that lead to calls between members, many at once. */
+function flood(socket: Socket, dice: Dice): void {
+  const calls = Array.from({ length: 200 }, (_, i) =>
+    encode([0, i, 'find_successor', [dice.below(2 ** 32)]]),
+  );
+  socket.write(Buffer.concat(calls));
 }
 
 /** Connections that send half a message and are held open. Returns how to let go of them. */

@@ -7,7 +7,7 @@
  * from which all go on doing so.
  */
 import { randomBytes } from 'node:crypto';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { MemoryRegistry } from '../node/ring/memory-registry.ts';
@@ -103,19 +103,27 @@ async function replace(): Promise<void> {
   await untilRight(members, performance.now());
 }
 
-async function killed(count: 1 | 2): Promise<void> {
+async function killed({ count, times: repeats, goal }: Killing): Promise<void> {
   const times: number[] = [];
-  for (let i = 0; i < rounds; i++) {
-    // Two at once: neighbours, the worse case.
+  for (let i = 0; i < repeats; i++) {
+    // Several at once: neighbours, the worst case.
     const clockwise = [...members].sort((a, b) => a.self.id - b.self.id);
-    const victims = [0, 1].slice(0, count).flatMap((k) => clockwise[(i + k) % clockwise.length] ?? []);
+    const victims = Array.from({ length: count }, (_, k) => clockwise[(i + k) % clockwise.length]).flatMap(
+      (victim) => victim ?? [],
+    );
     for (const victim of victims) members.splice(members.indexOf(victim), 1);
     const atMs = performance.now();
     for (const victim of victims) victim.kill('SIGKILL');
     times.push(await untilRight(members, atMs));
     for (const _ of victims) await replace();
   }
-  report(`${count} of ${memberCount} killed, to all lookups right`, times, count === 1 ? '1 s' : '2 s');
+  report(`${count} of ${memberCount} killed, to all lookups right`, times, goal);
+}
+
+interface Killing {
+  readonly count: number;
+  readonly times: number;
+  readonly goal: string;
 }
 
 async function frozen(): Promise<void> {
@@ -197,7 +205,7 @@ async function idle(): Promise<void> {
   };
   const open = after.map(({ counters }) => counters.pool.connectionsOpen);
   process.stdout.write(
-    `idle, per node of ${members.length}: ${rate((s) => s.counters.pool.calls)} RPC/s (goal 0.5), ` +
+    `idle, per node of ${members.length}: ${rate((s) => s.counters.pool.calls)} RPC/s (goal 0.25), ` +
       `${rate((s) => s.counters.pool.bytesSent + s.counters.server.bytesSent)} B/s sent, ` +
       `${rate((s) => s.counters.pool.connectionsOpened)} new connections/s (goal 0), ` +
       `${Math.min(...open)}-${Math.max(...open)} connections open\n`,
@@ -208,8 +216,10 @@ async function idle(): Promise<void> {
 }
 
 const EXPERIMENTS: Readonly<Record<string, () => Promise<void>>> = {
-  killed: () => killed(1),
-  killedTwo: () => killed(2),
+  killed: () => killed({ count: 1, times: rounds, goal: '1 s' }),
+  killedTwo: () => killed({ count: 2, times: rounds, goal: '2 s' }),
+  /** As many in a row as a successor list has entries, or as leave two. */
+  killedRow: () => killed({ count: Math.min(8, memberCount - 2), times: 1, goal: '5 s' }),
   frozen,
   twentyAtOnce,
   partition,
@@ -217,7 +227,9 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 async function main(): Promise<void> {
-  process.stdout.write(`${cpus().length} cores ${cpus()[0]?.model ?? ''}, node ${process.version}\n`);
+  process.stdout.write(
+    `${cpus().length} cores ${cpus()[0]?.model ?? ''}, node ${process.version}, load ${loadavg()[0]?.toFixed(1)}\n`,
+  );
   members.push(...(await start(memberCount)));
   const [first, ...others] = members;
   if (first === undefined) throw new Error('no members');

@@ -56,7 +56,9 @@ export class CourseCalls {
       try {
         return (await this.info(node)) !== undefined;
       } catch (error) {
-        if (evidenceOf(error) === undefined) return true;
+        const evidence = evidenceOf(error);
+        // Trouble of our own, such as too many calls at once, says nothing about that node.
+        if (evidence === undefined || evidence === 'local') return true;
         if (attempt > 0) return false;
         await pause(PROBE_PAUSE_MS);
       }

@@ -288,8 +288,9 @@ export class CourseRing {
         if (found !== undefined) return found;
       } catch (error) {
         // An error for an answer: that node is alive and lost, another may know. No answer: look into it.
-        if (evidenceOf(error) === undefined) continue;
-        if (evidenceOf(error) === 'refused') this.view.drop(node);
+        const evidence = evidenceOf(error);
+        if (evidence === undefined || evidence === 'local') continue;
+        if (evidence === 'refused') this.view.drop(node);
         this.#follow(this.#examine(node));
       }
     }

@@ -9,7 +9,8 @@ import type { RpcHandler, RpcMethods } from '../rpc/rpc-methods.ts';
 export interface ClientQueries {
   /** @throws ChordfsError `NODE_NOT_READY` from all of them while this node is not in a ring. */
   self(): Member;
-  findSuccessor(id: Identifier, signal: AbortSignal): Promise<Member>;
+  /** `caller`: the address that the question came from. */
+  findSuccessor(id: Identifier, caller: string, signal: AbortSignal): Promise<Member>;
   predecessor(): Member | undefined;
   /** The members after this one, clockwise; itself when it is alone. */
   successor(index: number): Member | undefined;
@@ -35,7 +36,7 @@ export function addClientMethods(methods: RpcMethods, queries: ClientQueries, ad
     expectArguments('find_successor', params, 1);
     const [id] = params;
     if (!isIdentifier(id)) throw badArgument('find_successor', 'not an identifier');
-    return addresses.nodeFor(await queries.findSuccessor(id, signal), remoteAddress);
+    return addresses.nodeFor(await queries.findSuccessor(id, remoteAddress, signal), remoteAddress);
   });
   methods.addOpen('get_predecessor', (params, { remoteAddress }) => {
     expectArguments('get_predecessor', params, 0);

@@ -13,6 +13,7 @@ import { type RpcCounters, RpcServer } from '../rpc/rpc-server.ts';
 import { CHORD_METHOD } from './call-performer.ts';
 import { addClientMethods } from './client-methods.ts';
 import { RESTART_METHOD, type RestartStatus, restartStatusCodec, watchForColdStart } from './cold-start.ts';
+import { FairTurns } from './fair-turns.ts';
 import { type LookupCounters, Lookups } from './lookups.ts';
 import { answerCodec, requestCodec } from './message-codec.ts';
 import { Milestones } from './milestones.ts';
@@ -36,6 +37,8 @@ export interface RingCounters {
 
 /** Longest a course client's `find_successor` is worked on. */
 const CLIENT_LOOKUP_MS = 3_000;
+/** The core's step costs more the more lookups are open; these keep a local network busy. */
+const CLIENT_LOOKUPS = { atOnce: 256, perCaller: 64, waiting: 4_096 };
 const REPLACED_RETRY_MS = 500;
 const RANDOM_STEPS = 2 ** 32;
 
@@ -51,6 +54,7 @@ export class RingNode implements Ring {
   readonly #pending = new PendingAnswers();
   readonly #checks = new TakeOverChecks();
   readonly #lookups = new Lookups((command) => this.#command(command));
+  readonly #clientLookups = new FairTurns(CLIENT_LOOKUPS);
   readonly #milestones = new Milestones<'inRing' | MemberPhase>();
   readonly #listeners = new Set<(snapshot: RingSnapshot) => void>();
   readonly #keeper: ViewKeeper;
@@ -170,10 +174,11 @@ export class RingNode implements Ring {
     };
     const queries = {
       self: () => ready().self,
-      findSuccessor: async (id: Identifier, gone: AbortSignal) => {
+      findSuccessor: async (id: Identifier, caller: string, gone: AbortSignal) => {
         ready();
         const signal = AbortSignal.any([gone, AbortSignal.timeout(CLIENT_LOOKUP_MS)]);
-        return (await this.lookup(id, { signal })).owner;
+        const { owner } = await this.#clientLookups.run(caller, signal, () => this.lookup(id, { signal }));
+        return owner;
       },
       predecessor: () => ready().runner.neighbours().predecessor,
       successor: (index: number) => ready().runner.neighbours().successorList[index],
