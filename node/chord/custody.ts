@@ -16,19 +16,25 @@ import type { Custody, Grantee, NodeState } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { servesNow, type Turn } from './turn.ts';
 import { hasVerdict } from './verdict.ts';
+import { askTableSoon, isVouchedFor } from './vouching.ts';
 
 /** Owner of the whole circle: needs no lease, for there is nobody to give one. */
 export function isAlone({ custody, self }: NodeState): boolean {
   return custody.arcFrom === self.id;
 }
 
+/** The last one by somebody's word alone (a leaver without a lease handed over) is not sure until the table says so. */
+function isSurelyAlone(node: NodeState): boolean {
+  return isAlone(node) && !(node.custody.isDoubtful && node.config.registry);
+}
+
 export function hasLease(node: NodeState, nowMs: number): boolean {
-  return isAlone(node) || nowMs < node.custody.leaseUntilMs || !node.config.corrections.leases;
+  return isSurelyAlone(node) || nowMs < node.custody.leaseUntilMs || !node.config.corrections.leases;
 }
 
 /** Whether this member may grant leases, and with them speak about its arc at all. */
 export function hasRight(node: NodeState, nowMs: number): boolean {
-  return isAlone(node) || (nowMs < node.custody.rightUntilMs && !node.custody.isDoubtful);
+  return isSurelyAlone(node) || (nowMs < node.custody.rightUntilMs && !node.custody.isDoubtful);
 }
 
 /** The key lies in this member's arc, and its records have been compared: a valid lease is all that may lack. */
@@ -104,11 +110,41 @@ export function grantLease(turn: Turn, from: RingMember, request: LeaseRequest):
     return { kind: hasRight(node, turn.nowMs) ? 'granted' : 'noted' };
   }
   if (custody.arcFrom !== from.id || grantee === undefined) {
-    return inOpenArc(from.id, custody.arcFrom, self.id) ? replacedByUs(turn) : askGrantee(node);
+    return inOpenArc(from.id, custody.arcFrom, self.id) ? contested(turn, from, request) : askGrantee(node);
   }
   if (config.corrections.incarnations && !sameLife(grantee.member, from)) return replacedByUs(turn);
   node.custody = { ...custody, grantee: note(turn, grantee, from, request) };
   return { kind: hasRight(node, turn.nowMs) ? 'granted' : 'noted' };
+}
+
+/**
+ * It claims to serve from within our arc. With a lease we know better. Without one, either may be wrong; if the
+ * member table lists us both we give way, for a claim made smaller can do no harm.
+ */
+function contested(turn: Turn, from: RingMember, request: LeaseRequest): LeaseAnswer {
+  const { node } = turn;
+  if (hasLease(node, turn.nowMs) || hasRight(node, turn.nowMs)) return replacedByUs(turn);
+  if (!isVouchedFor(turn, from)) {
+    askTableSoon(turn);
+    return { kind: 'noRight' };
+  }
+  const unknown: Grantee = {
+    member: from,
+    arcFrom: undefined,
+    isExact: false,
+    sequence: 0,
+    leaseUntilMs: turn.nowMs,
+    rightUntilMs: turn.nowMs,
+    heardAtMs: turn.nowMs,
+    next: undefined,
+  };
+  changeCustody(turn, {
+    arcFrom: from.id,
+    grantee: note(turn, extended(turn, unknown), from, request),
+    unchecked: node.custody.unchecked.filter((arc) => !inArc(from.id, arc.from, arc.to)),
+    ceded: undefined,
+  });
+  return { kind: 'noted' };
 }
 
 function askGrantee({ custody, table }: NodeState): LeaseAnswer {
@@ -131,7 +167,15 @@ function note(turn: Turn, grantee: Grantee, from: RingMember, request: LeaseRequ
           arcFrom: request.arcFrom,
           isExact: true,
           sequence: request.sequence,
-          next: next === undefined ? undefined : { member: next.member, arcFrom: next.arcFrom },
+          next:
+            next === undefined
+              ? undefined
+              : {
+                  member: next.member,
+                  arcFrom: next.arcFrom,
+                  leaseUntilMs: turn.nowMs + next.leaseMs,
+                  rightUntilMs: turn.nowMs + next.rightMs,
+                },
         };
   const heard = { ...told, heardAtMs: turn.nowMs };
   return hasRight(turn.node, turn.nowMs) ? extended(turn, heard) : heard;

@@ -3,13 +3,14 @@
  * skipped for the next in line and named as a suspect; whoever is not the owner names better ones. Nobody is asked
  * twice, each hop is strictly closer, and a budget bounds them all.
  */
-import { clockwiseDistance, type Identifier, inArc, inOpenArc } from '../../domain/identifier.ts';
+import { clockwiseDistance, type Identifier, inArc } from '../../domain/identifier.ts';
+import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { hasLease, isResponsible } from './custody.ts';
 import type { LookupOutcome } from './event.ts';
 import { withFinger } from './finger-table.ts';
 import type { Answer } from './message.ts';
-import type { LookupState, PendingCall } from './node-state.ts';
+import type { Bracket, LookupState, NodeState, PendingCall } from './node-state.ts';
 import { routesTo } from './routing.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { noteTraffic } from './timetable.ts';
@@ -18,6 +19,7 @@ import { hasVerdict } from './verdict.ts';
 
 /** Before the same members are asked again: a take-over, or an activation, is under way. */
 const RETRY_MS = 100;
+const WHOLE_CIRCLE: Bracket = { after: 0, before: 2 ** 32 };
 /** How long a lookup waits here for our own lease. */
 export const LEASE_WAIT_MS = 1_000;
 
@@ -39,6 +41,7 @@ export function startLookup(
     candidates: routesTo(node, key, []),
     hops: 0,
     timeouts: 0,
+    bracket: WHOLE_CIRCLE,
     retryAtMs: undefined,
     finger,
   };
@@ -116,6 +119,7 @@ export function retryLookups(turn: Turn): void {
       asked: new Set(),
       candidates: routesTo(turn.node, lookup.key, lookup.suspects),
       suspects: [],
+      bracket: WHOLE_CIRCLE,
     });
   }
 }
@@ -141,8 +145,8 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
       return;
     }
   }
-  const { closerHops } = node.config.corrections;
-  const better = reply.to.filter((member) => !closerHops || isCloser(member, pending.to, lookup.key));
+  const bracket = narrowed(node, lookup, pending.to);
+  const better = reply.to.filter((member) => isWithin(node, bracket, member));
   // Others still count on a member that we gave up: it may be back. It is asked when nobody else is left.
   const isTrusted = ({ instanceId }: RingMember) => !hasVerdict(node, instanceId);
   const candidates = [
@@ -150,14 +154,24 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
     ...lookup.candidates,
     ...better.filter((member) => !isTrusted(member)),
   ];
-  proceed(turn, lookupId, { ...lookup, candidates });
+  proceed(turn, lookupId, { ...lookup, candidates, bracket });
 }
 
-/** Either closer before the key than the one that named it, or a possible owner after it. */
-function isCloser(member: RingMember, by: { readonly id: Identifier }, key: Identifier): boolean {
-  if (inOpenArc(member.id, by.id, key) || member.id === key) return true;
-  const isAfterKey = clockwiseDistance(key, member.id) < clockwiseDistance(key, by.id);
-  return isAfterKey || inArc(key, by.id, member.id);
+/**
+ * Every answer of one that does not own the key takes a piece off the circle: whoever is named from then on lies
+ * strictly between the nearest before the key and the nearest after it that have been asked.
+ */
+function narrowed({ self }: NodeState, { key, bracket }: LookupState, asked: Member): Bracket {
+  const at = clockwiseDistance(self.id, asked.id);
+  return at < clockwiseDistance(self.id, key)
+    ? { ...bracket, after: Math.max(bracket.after, at) }
+    : { ...bracket, before: Math.min(bracket.before, at) };
+}
+
+/** Never ourselves, nor anybody that leads back to where the lookup has been. */
+function isWithin({ self, config }: NodeState, { after, before }: Bracket, named: Member): boolean {
+  const at = clockwiseDistance(self.id, named.id);
+  return !config.corrections.closerHops || (after < at && at < before);
 }
 
 export function lookupFailed(turn: Turn, pending: PendingCall): void {

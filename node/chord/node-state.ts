@@ -122,7 +122,14 @@ export interface Grantee {
   readonly rightUntilMs: number;
   readonly heardAtMs: number;
   /** The one it grants to, as it told us: to stand in for it. */
-  readonly next: { readonly member: Member; readonly arcFrom: Identifier | undefined } | undefined;
+  readonly next:
+    | {
+        readonly member: Member;
+        readonly arcFrom: Identifier | undefined;
+        readonly leaseUntilMs: number;
+        readonly rightUntilMs: number;
+      }
+    | undefined;
 }
 
 export interface Ceded {
@@ -174,7 +181,7 @@ export type Purpose =
   | { readonly kind: 'survey'; readonly attempt: number; readonly expected: Expected }
   | { readonly kind: 'activate' }
   | { readonly kind: 'handOver' }
-  | { readonly kind: 'resume' }
+  | { readonly kind: 'resume'; readonly hops: number }
   | { readonly kind: 'vote'; readonly round: number }
   | { readonly kind: 'revive'; readonly round: number }
   | { readonly kind: 'farewell' };
@@ -199,6 +206,12 @@ export interface Suspicion {
   readonly verdictAtMs: number;
 }
 
+/** The part of the circle, in clockwise distance from self and without its ends, in which the key's owner may lie. */
+export interface Bracket {
+  readonly after: number;
+  readonly before: number;
+}
+
 export interface LookupState {
   readonly key: Identifier;
   /** Members asked, by instance id. */
@@ -208,6 +221,7 @@ export interface LookupState {
   readonly candidates: readonly RingMember[];
   readonly hops: number;
   readonly timeouts: number;
+  readonly bracket: Bracket;
   /** Waits until then before it asks again; undefined: a call is under way. */
   readonly retryAtMs: number | undefined;
   /** Internal: the finger this lookup is to find. */

@@ -15,25 +15,6 @@ import { kick, nextRegistrySync } from './timetable.ts';
 import { askRegistry, type Turn } from './turn.ts';
 import { verdictOn } from './verdict.ts';
 
-/** Soon, but not more often than this: while no lease can be had, the table may be the only one to ask. */
-const TABLE_PAUSE_MS = 3_000;
-
-/** Nobody in the ring can clear a doubt: the member table may. */
-export function askTableSoon(turn: Turn): void {
-  const { node } = turn;
-  const dueAtMs = (node.registered?.atMs ?? Number.NEGATIVE_INFINITY) + TABLE_PAUSE_MS;
-  const registrySyncAtMs = Math.min(node.schedule.registrySyncAtMs, Math.max(turn.nowMs, dueAtMs));
-  node.schedule = { ...node.schedule, registrySyncAtMs };
-}
-
-/** By the table's word of just now that member and we are members, each in this life. */
-export function isVouchedFor({ node, nowMs }: Turn, member: Member): boolean {
-  const { registered, self } = node;
-  if (registered === undefined || nowMs - registered.atMs > 2 * TABLE_PAUSE_MS) return false;
-  const isListed = ({ instanceId, incarnation }: Member) => registered.lives.get(instanceId) === incarnation;
-  return isListed(self) && isListed(member);
-}
-
 export function syncRegistry(turn: Turn): void {
   const { node } = turn;
   node.schedule = {
@@ -48,6 +29,15 @@ export function syncRegistry(turn: Turn): void {
 function isDeclaredDead({ node, nowMs }: Turn): boolean {
   const isVouchedForByOthers = !isAlone(node) && hasLease(node, nowMs);
   return node.phase !== 'joining' && node.phase !== 'left' && !isVouchedForByOthers;
+}
+
+/**
+ * A newcomer saw everybody leave who served when it came, and yet somebody serves: a leaver whose hand-over came to
+ * nothing, or a ring begun anew. It owns nothing, so it may join that one from the start.
+ */
+function hasLostItsRing({ node }: Turn, listed: readonly Member[]): boolean {
+  const isWaiting = node.phase === 'joining' && node.join === undefined && node.config.memberTable;
+  return isWaiting && node.table.serving.length === 0 && listed.length > 0;
 }
 
 /** A member that the ring has replaced is still listed, perhaps because the table was away then: our vote, again. */
@@ -77,7 +67,8 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
   const lives = new Map(members.map(({ instanceId, incarnation }) => [instanceId, incarnation]));
   const serving = members.filter(({ phase }) => isServing(phase));
   node.registered = { lives, serving, atMs: turn.nowMs };
-  if (!lives.has(node.self.instanceId) && isDeclaredDead(turn)) {
+  const isOver = !lives.has(node.self.instanceId) && isDeclaredDead(turn);
+  if (isOver || hasLostItsRing(turn, serving)) {
     becomeReplaced(turn);
     return;
   }

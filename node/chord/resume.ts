@@ -7,16 +7,19 @@ import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
 import { learn, learnAll, publishSelf } from './news.ts';
+import type { Custody, Grantee, PendingCall } from './node-state.ts';
 import { takeArc } from './phases.ts';
-import { askTableSoon, isVouchedFor } from './registry-sync.ts';
 import { sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
 import { enterRing } from './timetable.ts';
 import { inheritedGrantee } from './transfer.ts';
 import { answer, askRegistry, call, freshId, selfOf, type Turn, viewChanged, withEntry } from './turn.ts';
+import { askTableSoon, isVouchedFor } from './vouching.ts';
 
 /** Before a step that was not possible yet is tried again. */
 const RETRY_MS = 100;
+/** Members that one attempt is sent on to, at most: two who take each other for the grantor must not play ball. */
+const MAX_HOPS = 3;
 
 /** The first entry after self of a list of members of the whole ring. */
 interface Neighbourhood {
@@ -100,7 +103,7 @@ export function startResume(turn: Turn, contacts: readonly Member[]): void {
   const chosen = others[node.join.attempt % Math.max(1, others.length)];
   if (chosen === undefined) return;
   const request = { kind: 'exchange', from: selfOf(node), digests: [] } as const;
-  call(turn, chosen, request, { kind: 'resume' });
+  call(turn, chosen, request, { kind: 'resume', hops: 0 });
 }
 
 export function continueResume(turn: Turn): void {
@@ -114,9 +117,10 @@ export function continueResume(turn: Turn): void {
   startResume(turn, join.contacts);
 }
 
-export function resumeAnswered(turn: Turn, reply: Answer): void {
+export function resumeAnswered(turn: Turn, { purpose }: PendingCall, reply: Answer): void {
   const { node } = turn;
-  if (node.standing !== 'resuming') return;
+  if (node.standing !== 'resuming' || purpose.kind !== 'resume') return;
+  const { hops } = purpose;
   switch (reply.kind) {
     case 'members':
       learnAll(turn, reply.members);
@@ -126,14 +130,21 @@ export function resumeAnswered(turn: Turn, reply: Answer): void {
       placeRegained(turn, reply);
       return;
     case 'askOther':
-      if (!learn(turn, reply.member)) return;
-      call(turn, reply.member, { kind: 'resume', from: node.self }, { kind: 'resume' });
+      askOther(turn, hops, reply.member);
       return;
     case 'replaced':
       becomeReplaced(turn);
       return;
     default:
   }
+}
+
+/** Also one that we know: it may own the place of another that our table takes for the owner. */
+function askOther(turn: Turn, hops: number, member: RingMember): void {
+  const { node } = turn;
+  learn(turn, member);
+  if (hops >= MAX_HOPS || member.instanceId === node.self.instanceId) return;
+  call(turn, member, { kind: 'resume', from: node.self }, { kind: 'resume', hops: hops + 1 });
 }
 
 function askForOldArc(turn: Turn, members: readonly RingMember[]): void {
@@ -147,7 +158,8 @@ function askForOldArc(turn: Turn, members: readonly RingMember[]): void {
   node.phase = own.phase;
   const isOther = ({ instanceId }: Member) => instanceId !== node.self.instanceId;
   const grantor = firstFrom(node.table.serving, node.self.id, isOther);
-  if (grantor !== undefined) call(turn, grantor, { kind: 'resume', from: node.self }, { kind: 'resume' });
+  if (grantor !== undefined)
+    call(turn, grantor, { kind: 'resume', from: node.self }, { kind: 'resume', hops: 0 });
 }
 
 /** The records of the whole arc are compared before the first answer: others may have written meanwhile. */
@@ -175,13 +187,16 @@ function placeRegained(turn: Turn, reply: Extract<Answer, { readonly kind: 'cede
   turn.effects.push({ kind: 'resumed' });
 }
 
+/** By its own word just now that life waits for its old place, and so serves nothing. */
+export function noteResuming(turn: Turn, { instanceId, incarnation }: Member): void {
+  const entry = { incarnation, atMs: turn.nowMs };
+  turn.node.resuming = withEntry(turn.node.resuming, instanceId, entry);
+}
+
 /** The grantor's side of a restart: the old life has ended, and its arc is still in custody of the new one. */
 export function answerResume(turn: Turn, from: Member, callId: number): void {
   const { node } = turn;
-  node.resuming = withEntry(node.resuming, from.instanceId, {
-    incarnation: from.incarnation,
-    atMs: turn.nowMs,
-  });
+  noteResuming(turn, from);
   const { custody } = node;
   const { grantee } = custody;
   if (node.standing !== 'inside' || custody.arcFrom === undefined || custody.isHandingOver) {
@@ -204,12 +219,12 @@ export function answerResume(turn: Turn, from: Member, callId: number): void {
     answer(turn, callId, { kind: 'notReady', self: node.self, isResuming: false });
     return;
   }
+  const known = granteeAt(custody, from);
   const isOurs =
-    custody.arcFrom === from.id &&
-    grantee?.member.instanceId === from.instanceId &&
-    grantee.member.incarnation <= from.incarnation &&
-    grantee.arcFrom !== undefined &&
-    grantee.isExact;
+    known?.member.instanceId === from.instanceId &&
+    known.member.incarnation <= from.incarnation &&
+    known.arcFrom !== undefined &&
+    known.isExact;
   if (!isOurs) {
     const isElsewhere = grantee !== undefined && custody.arcFrom !== from.id && !isInside(turn, from);
     answer(
@@ -224,6 +239,12 @@ export function answerResume(turn: Turn, from: Member, callId: number): void {
   resumeGrantee(turn, from, callId);
 }
 
+/** Whom we grant to at that place; while a newcomer between us does not know its arc yet, we go on in its stead. */
+function granteeAt({ arcFrom, grantee, ceded }: Custody, { id }: Member): Grantee | undefined {
+  if (ceded !== undefined && !ceded.isTold && ceded.grantee?.member.id === id) return ceded.grantee;
+  return arcFrom === id ? grantee : undefined;
+}
+
 function isInside({ node }: Turn, from: Member): boolean {
   const { arcFrom } = node.custody;
   if (arcFrom === undefined) return false;
@@ -233,21 +254,23 @@ function isInside({ node }: Turn, from: Member): boolean {
 
 function resumeGrantee(turn: Turn, from: Member, callId: number): void {
   const { node } = turn;
-  const { grantee } = node.custody;
+  const { custody } = node;
+  const grantee = granteeAt(custody, from);
   if (grantee?.arcFrom === undefined) return;
   const { leaseMs, grantRightMs, leaseMarginMs } = node.config;
   const isNewLife = !sameLife(grantee.member, from);
-  node.custody = {
-    ...node.custody,
-    grantee: {
-      ...grantee,
-      member: from,
-      sequence: isNewLife ? 0 : grantee.sequence,
-      leaseUntilMs: Math.max(grantee.leaseUntilMs, turn.nowMs + leaseMs + leaseMarginMs),
-      rightUntilMs: Math.max(grantee.rightUntilMs, turn.nowMs + grantRightMs + leaseMarginMs),
-      heardAtMs: turn.nowMs,
-    },
+  const resumed: Grantee = {
+    ...grantee,
+    member: from,
+    sequence: isNewLife ? 0 : grantee.sequence,
+    leaseUntilMs: Math.max(grantee.leaseUntilMs, turn.nowMs + leaseMs + leaseMarginMs),
+    rightUntilMs: Math.max(grantee.rightUntilMs, turn.nowMs + grantRightMs + leaseMarginMs),
+    heardAtMs: turn.nowMs,
   };
+  node.custody =
+    custody.grantee === grantee || custody.ceded === undefined
+      ? { ...custody, grantee: resumed }
+      : { ...custody, ceded: { ...custody.ceded, grantee: resumed } };
   const old = findMember(node.table, from.id);
   learn(turn, { ...from, phase: old === undefined || old.phase === 'left' ? 'active' : old.phase });
   // The old life granted until its end at most, and that end lies in the past.

@@ -7,10 +7,10 @@ import type { Member } from '../../domain/member.ts';
 import { extended, grantorOf, hasRight, noteLease } from './custody.ts';
 import type { Answer } from './message.ts';
 import type { PendingCall } from './node-state.ts';
-import { askTableSoon } from './registry-sync.ts';
 import { sameLife } from './ring-pointers.ts';
 import { kick } from './timetable.ts';
 import { answer, call, freshId, servesNow, type Turn } from './turn.ts';
+import { askTableSoon } from './vouching.ts';
 
 export function startRevival(turn: Turn): void {
   const { node } = turn;

@@ -32,7 +32,14 @@ import {
   startEntering,
 } from './phases.ts';
 import { registrySynced, syncRegistry } from './registry-sync.ts';
-import { answerResume, coldStart, continueResume, resumeAnswered, startResume } from './resume.ts';
+import {
+  answerResume,
+  coldStart,
+  continueResume,
+  noteResuming,
+  resumeAnswered,
+  startResume,
+} from './resume.ts';
 import { endRevival, passRevival, revivalAnswered, startRevival } from './revival.ts';
 import { answerStabilize, heartbeatAnswered, pointersAnswer, stabilize } from './stabilize.ts';
 import {
@@ -214,6 +221,7 @@ function endCall(turn: Turn, callId: number, reply: Answer): void {
   if (pending === undefined) return;
   turn.node.calls = withoutEntry(turn.node.calls, callId);
   observeAlive(turn, pending.to);
+  if (reply.kind === 'notReady' && reply.isResuming) noteResuming(turn, reply.self);
   switch (pending.purpose.kind) {
     case 'stabilize':
     case 'candidate':
@@ -252,7 +260,7 @@ function endCustodyCall(turn: Turn, pending: PendingCall, reply: Answer): void {
       handOverAnswered(turn, reply);
       return;
     case 'resume':
-      resumeAnswered(turn, reply);
+      resumeAnswered(turn, pending, reply);
       return;
     case 'vote':
       voteAnswered(turn, pending, reply);

@@ -171,7 +171,8 @@ function takeOver(turn: Turn, grantee: Grantee): void {
   const next = nextGrantee(turn, grantee, doubt);
   const from = next?.member.id ?? node.self.id;
   const checkId = freshId(turn);
-  const isDoubtful = node.custody.isDoubtful || !hasLease(node, turn.nowMs);
+  // Whoever ends up alone was vouched for (`mayBeLast`).
+  const isDoubtful = next !== undefined && (node.custody.isDoubtful || !hasLease(node, turn.nowMs));
   changeCustody(turn, {
     isDoubtful,
     arcFrom: from,
@@ -213,14 +214,15 @@ function nextGrantee(turn: Turn, gone: Grantee, doubt: Doubt): Grantee | undefin
   const member = memberBefore(node, gone);
   if (member === undefined) return undefined;
   const lastGrantMs = doubt === 'refused' ? turn.nowMs : Math.max(turn.nowMs, gone.rightUntilMs);
-  const isAsTold = gone.next?.member.id === member.id;
+  const told = gone.next?.member.id === member.id ? gone.next : undefined;
   return {
     member,
-    arcFrom: isAsTold ? gone.next?.arcFrom : undefined,
+    arcFrom: told?.arcFrom,
     isExact: false,
     sequence: 0,
-    leaseUntilMs: lastGrantMs + leaseMs + leaseMarginMs,
-    rightUntilMs: lastGrantMs + grantRightMs + leaseMarginMs,
+    // It may hold a longer lease from somebody that the dead member itself had taken over from.
+    leaseUntilMs: Math.max(lastGrantMs + leaseMs + leaseMarginMs, told?.leaseUntilMs ?? 0),
+    rightUntilMs: Math.max(lastGrantMs + grantRightMs + leaseMarginMs, told?.rightUntilMs ?? 0),
     heardAtMs: turn.nowMs,
     next: undefined,
   };

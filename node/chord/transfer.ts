@@ -63,7 +63,14 @@ function giveArc(turn: Turn, to: Member, from: Identifier): Grantee {
     };
   }
   const next =
-    ownGrantee === undefined ? undefined : { member: ownGrantee.member, arcFrom: ownGrantee.arcFrom };
+    ownGrantee === undefined
+      ? undefined
+      : {
+          member: ownGrantee.member,
+          arcFrom: ownGrantee.arcFrom,
+          leaseUntilMs: ownGrantee.leaseUntilMs,
+          rightUntilMs: ownGrantee.rightUntilMs,
+        };
   const given: Grantee = { ...newGrantee(turn, to, from), next };
   changeCustody(turn, { arcFrom: to.id, grantee: given });
   const { sequence } = node.custody;
