@@ -5,8 +5,11 @@
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import { findMember } from '../../node/chord/member-table.ts';
+import { sameLife } from '../../node/chord/ring-pointers.ts';
 import type { NodeState } from '../../node/chord/step.ts';
+import type { History } from './history.ts';
 import { overlap, spokenFor } from './oracle.ts';
+import type { RingShape } from './ring-shape.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import type { Simulation } from './simulation.ts';
 import type { Observation } from './simulation-options.ts';
@@ -18,10 +21,11 @@ export class InvariantError extends Error {
 export function checkInvariants(simulation: Simulation, observation: Observation): void {
   const { node } = observation;
   listsAreOrdered(node.state);
-  everyMemberGoesOn(node);
+  everyMemberGoesOn(simulation, node);
   pointersWereContacted(observation);
   predecessorsOnlyComeCloser(observation);
   livesNeverGoBack(observation);
+  pointersAreCurrent(observation);
   registryKnowsMembers(simulation, node);
   atMostOneOwner(simulation, node);
   ownersSpeakForThemselves(simulation);
@@ -43,15 +47,19 @@ function listsAreOrdered({ pointers, self, config }: NodeState): void {
     fail('I3', `${self.instanceId} lists too many`);
 }
 
-/** I1: a member has a successor to ask, or a moment at which it will look for one. */
-function everyMemberGoesOn(node: SimulatedNode): void {
+/** I1: a member has a successor to ask, or a moment near enough at which it will look for one in the member table. */
+function everyMemberGoesOn(simulation: Simulation, node: SimulatedNode): void {
   const { state } = node;
   if (state.standing !== 'inside') return;
-  if (
-    state.schedule.stabilizeAtMs === Number.POSITIVE_INFINITY ||
-    state.wakeAtMs === Number.POSITIVE_INFINITY
-  ) {
-    fail('I1', `${state.self.instanceId} will never stabilize again`);
+  const { idlePeriodMs, registrySyncMs, jitter } = state.config;
+  const within = (atMs: number, periodMs: number) =>
+    atMs <= node.localMs(simulation.nowMs) + periodMs * (1 + jitter);
+  const { stabilizeAtMs, registrySyncAtMs } = state.schedule;
+  if (!within(stabilizeAtMs, idlePeriodMs) || state.wakeAtMs > stabilizeAtMs) {
+    fail('I1', `${state.self.instanceId} will not stabilize in time`);
+  }
+  if (state.config.corrections.registryResync && !within(registrySyncAtMs, registrySyncMs)) {
+    fail('I1', `${state.self.instanceId} will not look into the member table in time`);
   }
 }
 
@@ -91,8 +99,10 @@ function predecessorsOnlyComeCloser({ node: { state }, before }: Observation): v
     return;
   }
   const isFarther = clockwiseDistance(is.id, state.self.id) > clockwiseDistance(was.id, state.self.id);
-  const isKnownGone =
-    findMember(state.table, was.id)?.phase === 'left' || state.suspicions.has(was.instanceId);
+  const entry = findMember(state.table, was.id);
+  // A later life under the same id is the end of the one that was our predecessor.
+  const isOver = entry?.phase === 'left' || (entry !== undefined && !sameLife(entry, was));
+  const isKnownGone = isOver || state.suspicions.has(was.instanceId);
   if (isFarther && !isKnownGone)
     fail('I8', `${state.self.instanceId} gave ${was.instanceId} up for ${is.instanceId}`);
 }
@@ -112,6 +122,25 @@ function livesNeverGoBack({ node, before }: Observation): void {
     const known = before.table.members.find(({ id }) => id === member.id);
     if (known !== undefined && known.incarnation > member.incarnation) {
       fail('I9', `${state.self.instanceId} went back to ${member.instanceId}/${member.incarnation}`);
+    }
+  }
+}
+
+/** I9, for pointers: who is new in the list, or as predecessor, is no older life than the one known there. */
+function pointersAreCurrent({ node: { state }, before }: Observation): void {
+  if (state.standing !== 'inside') return;
+  const { predecessor, predecessorIsDead, successorList } = state.pointers;
+  const old = before.pointers;
+  const adopted = successorList.filter((member) => !old.successorList.includes(member));
+  if (predecessor !== undefined && predecessor !== old.predecessor && !predecessorIsDead)
+    adopted.push(predecessor);
+  for (const member of adopted) {
+    const known = findMember(state.table, member.id);
+    if (known !== undefined && known.incarnation > member.incarnation) {
+      fail(
+        'I9',
+        `${state.self.instanceId} points to ${member.instanceId}/${member.incarnation}, which is over`,
+      );
     }
   }
 }
@@ -146,6 +175,18 @@ function atMostOneOwner(simulation: Simulation, node: SimulatedNode): void {
 /** I6, the asking side: a lookup ends with the owner's own word, not with somebody's guess. */
 function ownersSpeakForThemselves({ unconfirmed }: Simulation): void {
   if (unconfirmed[0] !== undefined) fail('I6', unconfirmed[0]);
+}
+
+/** I2 and I4. */
+export function ringIsWhole(shape: RingShape, simulation: Simulation): void {
+  const flaw = shape.flawAfter(simulation);
+  if (flaw !== undefined) fail('I2/I4', flaw);
+}
+
+/** I1, I10 and I11, as far as they take several steps. */
+export function historyIsRight(history: History, simulation: Simulation, observation: Observation): void {
+  const flaw = history.flawAfter(simulation, observation);
+  if (flaw !== undefined) fail(...flaw);
 }
 
 function names(members: readonly Member[]): string {

@@ -4,8 +4,10 @@
  * ideal again by itself, with every lookup answered by the right member.
  */
 import type { ChordConfig } from '../../node/chord/config.ts';
-import { checkInvariants } from './invariants.ts';
+import { History } from './history.ts';
+import { checkInvariants, historyIsRight, ringIsWhole } from './invariants.ts';
 import { flaw, insideById, rightOwner } from './oracle.ts';
+import { RingShape } from './ring-shape.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import { Simulation } from './simulation.ts';
 import { FAIR_WEATHER } from './virtual-network.ts';
@@ -31,11 +33,15 @@ const QUIET_LIMIT_MS = 150_000;
 const MAX_EVENTS = 2_000_000;
 
 export function runScenario({ seed, config, trace }: ScenarioOptions): ScenarioResult {
+  const shape = new RingShape();
+  const history = new History();
   const simulation = new Simulation({
     seed,
     clockSkew: 0.002,
     observe(current, observation) {
       checkInvariants(current, observation);
+      ringIsWhole(shape, current);
+      historyIsRight(history, current, observation);
       if (current.counts.events > MAX_EVENTS) throw new Error('more events than any run should need');
     },
     ...(config === undefined ? {} : { config }),

@@ -29,6 +29,8 @@ export class Simulation {
   readonly registry = new VirtualRegistry();
   readonly nodes = new Map<string, SimulatedNode>();
   readonly config: ChordConfig;
+  /** When each instance last asked for the members, answered or not. */
+  readonly askedTableAtMs = new Map<string, number>();
   readonly lookups = new Map<number, LookupOutcome>();
   /** `owner/key` of every "mine" that was said, to others or to itself. */
   readonly confirmations = new Set<string>();
@@ -381,6 +383,7 @@ export class Simulation {
 
   #askRegistry(node: SimulatedNode, effect: Extract<ChordEffect, { readonly kind: 'askRegistry' }>): void {
     const { life, member } = node;
+    if (effect.request.kind === 'members') this.askedTableAtMs.set(member.instanceId, this.nowMs);
     this.queue.after(REGISTRY_DELAY_MS * this.dice.between(0.5, 3), () => {
       const answer = this.registry.answer(member, effect.request, this.nowMs);
       if (node.life !== life) return;

@@ -40,6 +40,11 @@ export class VirtualNetwork {
     return (this.#cuts.get(`${from}>${to}`) ?? 0) > 0;
   }
 
+  get isAnyCut(): boolean {
+    for (const count of this.#cuts.values()) if (count > 0) return true;
+    return false;
+  }
+
   cut(from: string, to: string): void {
     this.#cuts.set(`${from}>${to}`, (this.#cuts.get(`${from}>${to}`) ?? 0) + 1);
   }
