@@ -96,6 +96,12 @@ export function changeCustody(turn: Turn, change: Partial<Custody>): void {
   turn.node.custody = { ...custody, ...change, sequence: custody.sequence + (isNewArc ? 1 : 0) };
 }
 
+/** Whom we grant to at that place; while a newcomer between us does not know its arc yet, we go on in its stead. */
+export function granteeAt({ arcFrom, grantee, ceded }: Custody, { id }: Member): Grantee | undefined {
+  if (ceded !== undefined && !ceded.isTold && ceded.grantee?.member.id === id) return ceded.grantee;
+  return arcFrom === id ? grantee : undefined;
+}
+
 /** A member asks us, as its first serving successor, for its lease. */
 export function grantLease(turn: Turn, from: RingMember, request: LeaseRequest): LeaseAnswer {
   const { node } = turn;

@@ -9,6 +9,7 @@ import { hasLease, isAlone } from './custody.ts';
 import { exchangeWith } from './exchange.ts';
 import { becomeReplaced } from './fencing.ts';
 import { dropTombstones, findMember, isServing } from './member-table.ts';
+import type { Registered } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
 import { kick, nextRegistrySync } from './timetable.ts';
@@ -49,9 +50,16 @@ function voteForBuried(turn: Turn, listed: readonly Member[]): void {
   }
 }
 
-/** The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. */
-function agreesWithTable({ node }: Turn, listed: readonly Member[]): boolean {
-  const { serving } = node.table;
+/**
+ * The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. Lives that
+ * are over by their own refusal, or by a later one in the table, do not count.
+ */
+function agreesWithTable({ node }: Turn, listed: readonly Member[], lives: Registered['lives']): boolean {
+  const serving = node.table.serving.filter(
+    (member) =>
+      verdictOn(node, member)?.verdict !== 'refused' &&
+      (lives.get(member.instanceId) ?? 0) <= member.incarnation,
+  );
   return (
     listed.length === serving.length &&
     serving.every((member) => listed.some((other) => sameLife(other, member)))
@@ -73,7 +81,7 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
     return;
   }
   let isNews = false;
-  if (node.custody.isDoubtful && agreesWithTable(turn, serving)) {
+  if (node.custody.isDoubtful && agreesWithTable(turn, serving, lives)) {
     node.custody = { ...node.custody, isDoubtful: false };
     isNews = true;
   }

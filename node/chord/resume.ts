@@ -2,12 +2,20 @@
 import type { Identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { boundsOf, changeCustody, grantorOf, hasLease, ownWholeCircle, pairOf } from './custody.ts';
+import {
+  boundsOf,
+  changeCustody,
+  granteeAt,
+  grantorOf,
+  hasLease,
+  ownWholeCircle,
+  pairOf,
+} from './custody.ts';
 import { becomeReplaced } from './fencing.ts';
 import { EMPTY_TABLE, findMember, firstFrom, isServing, mergeMember } from './member-table.ts';
 import type { Answer } from './message.ts';
 import { learn, learnAll, publishSelf } from './news.ts';
-import type { Custody, Grantee, PendingCall } from './node-state.ts';
+import type { Grantee, PendingCall } from './node-state.ts';
 import { takeArc } from './phases.ts';
 import { sameLife, successorListFrom } from './ring-pointers.ts';
 import { renewLeaseNow } from './stabilize.ts';
@@ -237,12 +245,6 @@ export function answerResume(turn: Turn, from: Member, callId: number): void {
     return;
   }
   resumeGrantee(turn, from, callId);
-}
-
-/** Whom we grant to at that place; while a newcomer between us does not know its arc yet, we go on in its stead. */
-function granteeAt({ arcFrom, grantee, ceded }: Custody, { id }: Member): Grantee | undefined {
-  if (ceded !== undefined && !ceded.isTold && ceded.grantee?.member.id === id) return ceded.grantee;
-  return arcFrom === id ? grantee : undefined;
 }
 
 function isInside({ node }: Turn, from: Member): boolean {

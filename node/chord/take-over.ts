@@ -5,8 +5,8 @@
  *  - it is silent: when the lease we gave has run out, and a majority of the serving members agrees (or, in a ring
  *    of two, the member table decides), so that of two halves of a split ring at most one goes on;
  *  - it is listed as left by others: when the lease we gave has run out.
- * The arc of the member before *that* one may be known from hearsay alone: then one more lease is waited for, unless
- * everybody whom it could have given a part of it to is gone as well.
+ * The arc of the member before *that* one may be known from hearsay alone: then the last lease that it may have
+ * given to a newcomer within that arc is waited for, too, unless everybody who could hold one is gone as well.
  */
 import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
@@ -55,7 +55,10 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   const { node } = turn;
   const { leaseMs, leaseMarginMs, corrections } = node.config;
   const { doubt, sinceMs } = doubtOf(node, grantee);
-  const hearsayMs = grantee.isExact && grantee.arcFrom !== undefined ? 0 : leaseMs + leaseMarginMs;
+  const isExact = grantee.isExact && grantee.arcFrom !== undefined;
+  const lastLeaseMs = leaseMs + leaseMarginMs;
+  // It may have given a part to a newcomer that we never heard of, and have granted to it to the end of its own right.
+  const endsAtMs = isExact ? grantee.leaseUntilMs : grantee.rightUntilMs + lastLeaseMs;
   if (doubt === 'none') return Number.POSITIVE_INFINITY;
   // It may have accepted our arc, and have passed it on since: only the member table can tell that nobody has it.
   if (node.custody.isUncertain && !isLastListed(turn, grantee)) return Number.POSITIVE_INFINITY;
@@ -64,14 +67,14 @@ function mayTakeOverAt(turn: Turn, grantee: Grantee): number {
   }
   switch (doubt) {
     case 'refused':
-      return sinceMs + (isEverybodyBetweenGone(turn, sinceMs) ? 0 : hearsayMs);
+      return isExact || isEverybodyBetweenGone(turn, sinceMs) ? sinceMs : sinceMs + lastLeaseMs;
     case 'left':
-      return grantee.leaseUntilMs + hearsayMs;
+      return endsAtMs;
     case 'silent':
-      if (!corrections.leases || !corrections.majorityTakeOver) return grantee.leaseUntilMs + hearsayMs;
+      if (!corrections.leases || !corrections.majorityTakeOver) return endsAtMs;
       if (turn.nowMs < grantee.leaseUntilMs) return grantee.leaseUntilMs;
       seekConfirmation(turn, grantee.member, { isLast: false });
-      return isConfirmed(turn, grantee) ? grantee.leaseUntilMs + hearsayMs : Number.POSITIVE_INFINITY;
+      return isConfirmed(turn, grantee) ? endsAtMs : Number.POSITIVE_INFINITY;
   }
 }
 
@@ -142,7 +145,7 @@ export function takeOverWakeMs({ node, nowMs }: Turn): number {
   const candidates = [
     sinceMs + leaseMs + leaseMarginMs,
     grantee.leaseUntilMs,
-    grantee.leaseUntilMs + leaseMs + leaseMarginMs,
+    grantee.rightUntilMs + leaseMs + leaseMarginMs,
     node.election?.retryAtMs ?? Number.POSITIVE_INFINITY,
   ];
   return Math.min(...candidates.filter((atMs) => atMs > nowMs), nowMs + 2 * leaseMs);

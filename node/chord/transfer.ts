@@ -1,7 +1,7 @@
 /** Arcs change hands between the living: given to a newcomer, or by a leaver. */
 import { type Identifier, inOpenArc } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
-import { boundsOf, changeCustody, extended, grantorOf, hasLease, isAlone } from './custody.ts';
+import { boundsOf, changeCustody, extended, granteeAt, grantorOf, hasLease, isAlone } from './custody.ts';
 import { findMember, firstBefore, firstFrom } from './member-table.ts';
 import type { Answer, GrantBounds } from './message.ts';
 import { learn } from './news.ts';
@@ -26,12 +26,9 @@ export function cede(turn: Turn, from: Member, callId: number): void {
     );
     return;
   }
-  if (
-    custody.arcFrom === from.id &&
-    custody.grantee !== undefined &&
-    sameLife(custody.grantee.member, from)
-  ) {
-    answer(turn, callId, cededAnswer(turn, custody.grantee));
+  const grantee = granteeAt(custody, from);
+  if (grantee !== undefined && sameLife(grantee.member, from)) {
+    answer(turn, callId, cededAnswer(turn, grantee));
     return;
   }
   if (!inOpenArc(from.id, custody.arcFrom, self.id)) {

@@ -46,6 +46,7 @@ export class History {
 
   /** I10: whoever is asked on another's word lies strictly between those that were asked before. */
   #hopThatIsNotCloser({ node, event, before }: Observation): readonly [string, string] | undefined {
+    this.#forgetEndedRounds(before);
     if (event.kind !== 'answered' || event.answer.kind !== 'redirect') return undefined;
     const answered = before.calls.get(event.callId);
     if (answered?.purpose.kind !== 'lookup') return undefined;
@@ -54,10 +55,8 @@ export class History {
     const is = node.state.lookups.get(lookupId);
     if (was === undefined) return undefined;
     const { self } = node.state;
-    const name = `${self.instanceId}/${self.incarnation}/${lookupId}`;
-    // A new round begins with the whole circle.
-    const isFirst = was.asked.size <= 1;
-    const left = (isFirst ? undefined : this.#lookups.get(name)) ?? { after: 0, before: 2 ** 32 };
+    const name = nameOf(before, lookupId);
+    const left = this.#lookups.get(name) ?? { after: 0, before: 2 ** 32 };
     const now = without(left, self.id, was.key, answered.to.id);
     this.#lookups.set(name, now);
     for (const candidate of is?.candidates ?? []) {
@@ -72,6 +71,17 @@ export class History {
     }
     return undefined;
   }
+
+  /** A round that found nobody waits, and the next one begins with the whole circle. */
+  #forgetEndedRounds(state: NodeState): void {
+    for (const [lookupId, { retryAtMs }] of state.lookups) {
+      if (retryAtMs !== undefined) this.#lookups.delete(nameOf(state, lookupId));
+    }
+  }
+}
+
+function nameOf({ self }: NodeState, lookupId: number): string {
+  return `${self.instanceId}/${self.incarnation}/${lookupId}`;
 }
 
 function without({ after, before }: Left, from: Identifier, key: Identifier, asked: Identifier): Left {

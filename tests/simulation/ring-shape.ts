@@ -2,7 +2,7 @@
  * I2 and I4, looked at after every step: one ordered ring that all members reach, and no member that was part of
  * every list is left out of one again. Only a failure may do that (Zave, TSE 2017), or the belief in one: while some
  * member is frozen, cut off, or given up although it lives, two halves may each go on with the lists they have, and
- * custody alone (I6) keeps them apart. So the watch pauses then, and goes on once the ring is whole again.
+ * custody alone (I6) keeps them apart. So the watch pauses then, and goes on once every list is whole again.
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
@@ -33,7 +33,7 @@ export class RingShape {
     const flaw = ringFlaw(simulation, inside);
     if (isExcused) return undefined;
     if (!this.#isWatching) {
-      this.#isWatching = flaw === undefined;
+      this.#isWatching = flaw === undefined && inside.every((node) => isListWhole(node.state, inside));
       return undefined;
     }
     this.counts.watched += 1;
@@ -104,6 +104,11 @@ function skips({ self, pointers }: NodeState, member: Member): boolean {
     reached = next;
   }
   return false;
+}
+
+function isListWhole(state: NodeState, inside: readonly SimulatedNode[]): boolean {
+  const isEmpty = state.pointers.successorList.length === 0;
+  return (inside.length < 2 || !isEmpty) && inside.every(({ member }) => !skips(state, member));
 }
 
 /** Where a member goes next: its first entry that lives; with none, whoever it knows or the member table names. */
