@@ -12,6 +12,7 @@ import { dropTombstones, findMember, isServing } from './member-table.ts';
 import type { Registered } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
 import { contact, forgetDeadPredecessor } from './stabilize.ts';
+import { isResuming } from './take-over.ts';
 import { kick, nextRegistrySync } from './timetable.ts';
 import { askRegistry, type Turn } from './turn.ts';
 import { verdictOn } from './verdict.ts';
@@ -52,17 +53,20 @@ function voteForBuried(turn: Turn, listed: readonly Member[]): void {
 
 /**
  * The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. Lives that
- * are over by their own refusal, or by a later one in the table, do not count.
+ * are over by their own refusal, or by a later one in the table, do not count; nor do, for one that is alone, those
+ * that wait for their old place.
  */
-function agreesWithTable({ node }: Turn, listed: readonly Member[], lives: Registered['lives']): boolean {
+function agreesWithTable(turn: Turn, listed: readonly Member[], lives: Registered['lives']): boolean {
+  const { node } = turn;
+  const others = isAlone(node) ? listed.filter((member) => !isResuming(turn, member)) : listed;
   const serving = node.table.serving.filter(
     (member) =>
       verdictOn(node, member)?.verdict !== 'refused' &&
       (lives.get(member.instanceId) ?? 0) <= member.incarnation,
   );
   return (
-    listed.length === serving.length &&
-    serving.every((member) => listed.some((other) => sameLife(other, member)))
+    others.length === serving.length &&
+    serving.every((member) => others.some((other) => sameLife(other, member)))
   );
 }
 

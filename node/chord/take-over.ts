@@ -121,7 +121,8 @@ function isLastListed(turn: Turn, { heardAtMs }: Grantee): boolean {
 /** Long enough for a few of its questions to be lost. */
 const RESUMING_MS = 2_000;
 
-function isResuming({ node, nowMs }: Turn, { instanceId, incarnation }: Member): boolean {
+/** It said just now that it waits for its old place: it serves nothing. */
+export function isResuming({ node, nowMs }: Turn, { instanceId, incarnation }: Member): boolean {
   const asked = node.resuming.get(instanceId);
   return asked?.incarnation === incarnation && nowMs < asked.atMs + RESUMING_MS;
 }

@@ -35,7 +35,9 @@ export function cede(turn: Turn, from: Member, callId: number): void {
     answer(turn, callId, notInArc(node, from));
     return;
   }
-  if (custody.unchecked.length > 0 || !hasLease(node, turn.nowMs)) {
+  // One at a time: what the last one was given is remembered only until it has been told.
+  const isGiving = custody.ceded !== undefined && !custody.ceded.isTold;
+  if (isGiving || custody.unchecked.length > 0 || !hasLease(node, turn.nowMs)) {
     answer(turn, callId, refusal('notSettled'));
     return;
   }

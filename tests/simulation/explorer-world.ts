@@ -43,8 +43,11 @@ export class World {
   /** The one that is joining: what happens after it is in the pointers belongs to later steps. */
   #joiner: number | undefined;
 
-  constructor(model: Model) {
+  readonly #founder: number;
+
+  constructor(model: Model, founder = 0) {
     this.model = model;
+    this.#founder = founder;
     this.config = {
       ...DEFAULT_CONFIG,
       successorListLength: model.successorListLength,
@@ -63,8 +66,10 @@ export class World {
 
   /** A ring of one. */
   first(): WorldText {
-    const list = this.model.corrections.truncateAtSelf ? '' : 'a'.repeat(this.model.successorListLength);
-    return [`-:${list}`, ...Array.from({ length: this.model.idCount - 1 }, () => '.')].join(' ');
+    const { idCount, successorListLength, corrections } = this.model;
+    const letter = LETTERS.charAt(this.#founder);
+    const list = corrections.truncateAtSelf ? '' : letter.repeat(successorListLength);
+    return Array.from({ length: idCount }, (_, index) => (index === this.#founder ? `-:${list}` : '.')).join(' ');
   }
 
   load(text: WorldText): void {

@@ -1,4 +1,4 @@
-/** `npm run test:explorer`: the table of docs/protocol.md. `-- --full` adds five ids with r = 3, `--quick` leaves five out. */
+/** `npm run campaign:explorer`: the table of docs/protocol.md. `-- --full` adds five ids with r = 3, `--quick` leaves five out. */
 import { parseArgs } from 'node:util';
 import { ALL_CORRECTIONS, type Corrections } from '../../node/chord/config.ts';
 import { type Exploration, type ExploreOptions, explore } from './explorer.ts';

@@ -1,5 +1,5 @@
 /**
- * `npm run test:simulation`: many seeds on all cores, one figure at the end. `-- --seeds N --from S`; `-- --seed S`
+ * `npm run campaign:simulation`: many seeds on all cores, one figure at the end. `-- --seeds N --from S`; `-- --seed S`
  * repeats one exactly and prints its trace.
  */
 import { availableParallelism } from 'node:os';
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   const events = results.reduce((sum, result) => sum + result.events, 0);
   const hours = results.reduce((sum, result) => sum + result.virtualMs, 0) / 3_600_000;
   for (const { seed } of failed.slice(0, FAILURES_PRINTED))
-    print(`repeat: npm run test:simulation -- --seed ${seed}`);
+    print(`repeat: npm run campaign:simulation -- --seed ${seed}`);
   print(
     `${results.length} seeds, ${events} events, ${hours.toFixed(1)} h of ring time in ${((performance.now() - started) / 1_000).toFixed(0)} s; ` +
       `ideal again after ${(heals[Math.floor(heals.length / 2)] ?? 0).toFixed(0)} ms (median), ${(heals.at(-1) ?? 0).toFixed(0)} ms (worst)`,
