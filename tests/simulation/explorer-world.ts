@@ -69,7 +69,9 @@ export class World {
     const { idCount, successorListLength, corrections } = this.model;
     const letter = LETTERS.charAt(this.#founder);
     const list = corrections.truncateAtSelf ? '' : letter.repeat(successorListLength);
-    return Array.from({ length: idCount }, (_, index) => (index === this.#founder ? `-:${list}` : '.')).join(' ');
+    return Array.from({ length: idCount }, (_, index) => (index === this.#founder ? `-:${list}` : '.')).join(
+      ' ',
+    );
   }
 
   load(text: WorldText): void {

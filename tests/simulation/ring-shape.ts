@@ -82,9 +82,10 @@ function shapeOf({ pointers: { successorList } }: NodeState): string {
 }
 
 /** Somebody lives and another has reason to believe that it does not. */
-function isDisturbed({ network, nodes }: Simulation, inside: readonly SimulatedNode[]): boolean {
+function isDisturbed({ network, nodes, registry }: Simulation, inside: readonly SimulatedNode[]): boolean {
   if (network.isAnyCut) return true;
   if ([...nodes.values()].some(({ isUp, isFrozen }) => isUp && isFrozen)) return true;
+  if (inside.some(({ member }) => registry.isDeclaredDead(member))) return true;
   const living = new Set(inside.map(({ member }) => lifeOf(member)));
   return inside.some(({ state }) => {
     for (const { member, verdict } of state.suspicions.values()) {
