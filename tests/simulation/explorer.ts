@@ -124,7 +124,10 @@ function bestSuccessor(world: World, index: number): number | undefined {
   const entry = node.pointers.successorList.find((member) => isLiving(world, member));
   if (entry !== undefined) return entry.id / 10 - 1;
   if (living.length === 1) return index;
-  if (!world.model.corrections.registryFallback) return undefined;
+  // As published it is its own successor then, or, with nothing but the dead to go to, has none at all.
+  if (!world.model.corrections.registryFallback) {
+    return node.pointers.successorList.length === 0 ? index : undefined;
+  }
   return living[(living.indexOf(index) + 1) % living.length];
 }
 
