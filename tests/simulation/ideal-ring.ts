@@ -86,15 +86,18 @@ function custodyOf(simulation: Simulation, { members, index }: Place, fromMs: nu
   if (members.length === 1 || before === undefined || self === undefined) {
     return { ...NO_CUSTODY, arcFrom: self?.id };
   }
+  const bounds = {
+    leaseUntilMs: fromMs + leaseMs + leaseMarginMs,
+    rightUntilMs: fromMs + grantRightMs + leaseMarginMs,
+  };
   const grantee: Grantee = {
+    ...bounds,
     member: before,
     arcFrom: beforeThat?.id,
     isExact: true,
     sequence: 1,
-    leaseUntilMs: fromMs + leaseMs + leaseMarginMs,
-    rightUntilMs: fromMs + grantRightMs + leaseMarginMs,
     heardAtMs: fromMs,
-    next: beforeThat === undefined ? undefined : { member: beforeThat, arcFrom: last?.id },
+    next: beforeThat === undefined ? undefined : { ...bounds, member: beforeThat, arcFrom: last?.id },
   };
   return {
     ...NO_CUSTODY,
