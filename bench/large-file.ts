@@ -56,7 +56,8 @@ async function ask(
     asking.once('response', resolve);
     asking.once('error', reject);
   });
-  if (hasBody) await pipeline(content.stream(), asking);
+  // A server that refuses answers before it has taken everything; what it says is what matters.
+  if (hasBody) await Promise.race([pipeline(content.stream(), asking).catch(() => undefined), answered]);
   else asking.end();
   return await answered;
 }
@@ -70,7 +71,10 @@ async function upload(node: FleetProcess): Promise<void> {
   const answer = await ask(node, { method: 'PUT', headers, hasBody: true });
   answer.resume();
   say(`uploaded at ${megabytesPerSecond(content.sizeBytes, startedMs)} MB/s`);
-  judge('the upload was acknowledged', answer.statusCode === 201);
+  judge(
+    `the upload was acknowledged: ${answer.statusCode} ${answer.statusMessage}`,
+    answer.statusCode === 201,
+  );
 }
 
 async function download(node: FleetProcess): Promise<void> {

@@ -12,8 +12,9 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
 
-/** One path component, as a link needs it. */
+/** One path component, as a link needs it. `/upload` is the page for uploads, so a file of that name is spelt otherwise. */
 export function encodePath(name: string): string {
+  if (name === 'upload') return '%75pload';
   return encodeURIComponent(name).replace(
     /[!'()*]/g,
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,

@@ -15,7 +15,7 @@ export interface RawResponse {
 export function exchange(
   { host, port }: { readonly host: string; readonly port: number },
   bytes: readonly (string | Uint8Array)[],
-  { end = false }: { readonly end?: boolean } = {},
+  { end = false, method }: { readonly end?: boolean; readonly method?: string | undefined } = {},
 ): Promise<RawResponse | undefined> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, allowHalfOpen: true });
@@ -26,7 +26,7 @@ export function exchange(
     };
     socket.on('data', (piece) => {
       received.push(piece);
-      if (isComplete(Buffer.concat(received))) finish();
+      if (isComplete(Buffer.concat(received), method)) finish();
     });
     socket.on('end', finish);
     socket.on('error', (error) => (received.length > 0 ? finish() : reject(error)));
@@ -35,9 +35,10 @@ export function exchange(
   });
 }
 
-function isComplete(bytes: Buffer): boolean {
+function isComplete(bytes: Buffer, method: string | undefined): boolean {
   const response = parseResponse(bytes);
   if (response === undefined || response.status === 100) return false;
+  if (method === 'HEAD' || response.status === 304) return true;
   const length = Number(response.headers['content-length'] ?? (response.status === 204 ? 0 : Number.NaN));
   return response.body.byteLength >= length;
 }
