@@ -6,10 +6,10 @@ const LOOK_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 
 /** Whether the node on an instance serves files, as a load balancer's health check would find out. */
-async function answersReady({ publicIp }: InstanceView): Promise<boolean> {
+async function answersReady({ privateIp, publicIp }: InstanceView): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
-    const response = await fetch(`http://${publicIp}:${HTTP_PORT}/_chordfs/readyz`, { signal });
+    const response = await fetch(`http://${publicIp || privateIp}:${HTTP_PORT}/_chordfs/readyz`, { signal });
     await response.arrayBuffer();
     return response.ok;
   } catch {

@@ -202,10 +202,11 @@ export class MemberLife {
     this.#station = 'draining';
     log('info', 'draining', { cause, skip });
     try {
-      if (!skip) await this.#handOver(movement, timing(environment.timeScale).drainLongestMs);
+      const isDrained =
+        skip || (await this.#handOver(movement, timing(environment.timeScale).drainLongestMs));
       this.#station = 'left';
-      await membership.leave({ reason: cause, signal });
-      log('info', 'left', { cause });
+      await membership.leave({ reason: cause, isDrained, signal });
+      log('info', 'left', { cause, isDrained });
       this.#ended.resolve('left');
     } catch (error) {
       this.#ended.reject(error);
@@ -213,14 +214,16 @@ export class MemberLife {
   }
 
   /** A drain that overruns its time ends all the same: the instance goes, and the other copies have to do. */
-  async #handOver(movement: Movement, longestMs: number): Promise<void> {
+  async #handOver(movement: Movement, longestMs: number): Promise<boolean> {
     const { signal, log } = this.#options;
     const deadline = AbortSignal.timeout(longestMs);
     try {
       await movement.drain(AbortSignal.any([signal, deadline]));
+      return true;
     } catch (error) {
       if (!deadline.aborted) throw error;
       log('error', 'drain not finished in time', { longestMs, movement: movement.progress() });
+      return false;
     }
   }
 

@@ -22,14 +22,20 @@ export async function markLeaving(
   });
 }
 
-/** The end of a member in order: LEAVING -> GONE, and its position is free again. */
+/**
+ * The end of a member: LEAVING -> GONE, and its position is free again. One that could not hand everything over in its
+ * time is lost, like one that died: LEAVING -> DEAD.
+ */
 export async function markGone(
   context: MembershipContext,
   assignment: Assignment,
-  cause: string,
+  { reason, isDrained }: { readonly reason: string; readonly isDrained: boolean },
 ): Promise<void> {
-  await markLeaving(context, assignment, cause);
-  await change(context, assignment, { to: 'GONE', detailType: 'Member Left', from: ['LEAVING'], cause });
+  await markLeaving(context, assignment, reason);
+  const end = isDrained
+    ? ({ to: 'GONE', detailType: 'Member Left', cause: reason } as const)
+    : ({ to: 'DEAD', detailType: 'Member Lost', cause: `drain not finished in time: ${reason}` } as const);
+  await change(context, assignment, { ...end, from: ['LEAVING'] });
   await freePosition(context, assignment);
 }
 
@@ -52,7 +58,7 @@ async function change(
   context: MembershipContext,
   assignment: Assignment,
   options: {
-    readonly to: 'LEAVING' | 'GONE' | 'FAILED';
+    readonly to: 'LEAVING' | 'GONE' | 'DEAD' | 'FAILED';
     readonly from: readonly [MemberState, ...MemberState[]];
     readonly detailType: DetailType;
     readonly cause: string;

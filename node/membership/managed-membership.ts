@@ -131,10 +131,10 @@ export class ManagedMembership implements Membership {
     });
   }
 
-  async leave({ reason, signal }: Parameters<Membership['leave']>[0]): Promise<void> {
+  async leave({ reason, isDrained, signal }: Parameters<Membership['leave']>[0]): Promise<void> {
     const context = this.#known();
     const assignment = this.#assigned();
-    await this.#insist('leave', signal, () => markGone(context, assignment, reason));
+    await this.#insist('leave', signal, () => markGone(context, assignment, { reason, isDrained }));
     await this.#complete(context.terminateHook, 'CONTINUE', this.#until(signal));
   }
 

@@ -45,7 +45,12 @@ export interface Membership {
   startHeartbeats(usage: () => NodeUsage | Promise<NodeUsage>): void;
   watch(listener: MembershipListener): void;
   /** @param reason Goes to the scaling log. Drops the row to GONE and completes the terminate action; safe to repeat. */
-  leave(options: { readonly reason: string; readonly signal: AbortSignal }): Promise<void>;
+  leave(options: {
+    readonly reason: string;
+    /** False: its time was over before everything had been handed over, so the log says that it was lost. */
+    readonly isDrained: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<void>;
   /** Gives the instance up before it became ACTIVE: row FAILED, launch action ABANDON, the group replaces it. */
   fail(options: { readonly reason: string; readonly signal: AbortSignal }): Promise<void>;
   stop(): void;

@@ -1,5 +1,7 @@
 import {
+  type Activity,
   AutoScalingClient,
+  DescribeScalingActivitiesCommand,
   SetDesiredCapacityCommand,
   SetInstanceHealthCommand,
   TerminateInstanceInAutoScalingGroupCommand,
@@ -9,6 +11,7 @@ import { EC2Client, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { type MemberRecord, parseMember } from '../../domain/member-record.ts';
 import { parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
+import type { ItemKey } from '../../domain/table-writes.ts';
 import type { CloudEvent } from '../../local/cloud.ts';
 import type { StartOptions } from '../../local/up.ts';
 import { startTestCloud, type TestCloud } from '../end-to-end/test-cloud.ts';
@@ -23,12 +26,14 @@ export class CaseCloud {
   readonly test: TestCloud;
   readonly #autoScaling: AutoScalingClient;
   readonly #ec2: EC2Client;
+  readonly #table: DynamoDBClient;
 
   private constructor(test: TestCloud) {
     this.test = test;
     const { endpoint, region } = test.cloud;
     this.#autoScaling = new AutoScalingClient({ endpoint, region, credentials: CREDENTIALS });
     this.#ec2 = new EC2Client({ endpoint, region, credentials: CREDENTIALS });
+    this.#table = new DynamoDBClient({ endpoint, region, credentials: CREDENTIALS });
   }
 
   static async start(options: Partial<StartOptions>): Promise<CaseCloud> {
@@ -50,6 +55,7 @@ export class CaseCloud {
   async stop(): Promise<void> {
     this.#autoScaling.destroy();
     this.#ec2.destroy();
+    this.#table.destroy();
     await this.cloud.stop();
   }
 
@@ -98,19 +104,46 @@ export class CaseCloud {
     return until('a new instance', () => this.ids().find((id) => !known.includes(id)), PATIENCE_MS);
   }
 
+  /** Resolves once the instance is gone and as many are in service again. */
+  async untilReplaced(instanceId: string, count: number): Promise<void> {
+    await until(
+      `${instanceId} is replaced`,
+      () => {
+        const ids = this.ids();
+        return ids.length === count && !ids.includes(instanceId);
+      },
+      PATIENCE_MS,
+    );
+    await this.test.untilSettled(count, PATIENCE_MS);
+  }
+
+  /** The group's activity history. */
+  async activities(): Promise<readonly Activity[]> {
+    const { autoScalingGroupName: AutoScalingGroupName } = this.cloud;
+    const { Activities = [] } = await this.#autoScaling.send(
+      new DescribeScalingActivitiesCommand({ AutoScalingGroupName }),
+    );
+    return Activities;
+  }
+
   async items(): Promise<readonly Readonly<Record<string, unknown>>[]> {
     return await this.cloud.services.dynamoDb.items(this.cloud.tableName);
   }
 
   /** Makes the table what it was: what has come since is gone. */
   async restore(backup: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
-    const { endpoint, region, tableName: TableName } = this.cloud;
-    const client = new DynamoDBClient({ endpoint, region, credentials: CREDENTIALS });
-    for (const { pk, sk } of await this.items()) {
-      await client.send(new DeleteItemCommand({ TableName, Key: marshall({ pk, sk }) }));
-    }
-    for (const item of backup) await client.send(new PutItemCommand({ TableName, Item: marshall(item) }));
-    client.destroy();
+    for (const { pk, sk } of await this.items()) await this.remove({ pk: String(pk), sk: String(sk) });
+    for (const item of backup) await this.put(item);
+  }
+
+  async put(item: Readonly<Record<string, unknown>>): Promise<void> {
+    const { tableName: TableName } = this.cloud;
+    await this.#table.send(new PutItemCommand({ TableName, Item: marshall(item) }));
+  }
+
+  async remove({ pk, sk }: ItemKey): Promise<void> {
+    const { tableName: TableName } = this.cloud;
+    await this.#table.send(new DeleteItemCommand({ TableName, Key: marshall({ pk, sk }) }));
   }
 
   async members(): Promise<readonly MemberRecord[]> {

@@ -266,7 +266,7 @@ describe('leaving', () => {
     announce();
     await until(() => notices.length > 0, 'drain');
     expect(await plane.member('i-1')).toMatchObject({ state: 'LEAVING' });
-    await node.membership.leave({ reason: 'drained', signal: never });
+    await node.membership.leave({ reason: 'drained', isDrained: true, signal: never });
 
     expect(notices).toHaveLength(1);
     expect(await plane.member('i-1')).toMatchObject({ state: 'GONE' });
