@@ -49,7 +49,8 @@ export async function awaitAssignment(
   }
 }
 
-async function lookOnce(
+/** One look at the own row: its assignment if it can be acted on now, a claim if nobody has made one. */
+export async function lookOnce(
   context: MembershipContext,
   { remembered, isPatient }: { readonly remembered: Remembered | undefined; readonly isPatient: boolean },
 ): Promise<Assignment | undefined> {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { MemoryItemStore } from '../../bench/genesis/memory-item-store.ts';
 import { claimPlace } from '../../domain/assignment.ts';
 import { activateRing } from '../../domain/genesis.ts';
 import { identifier } from '../../domain/identifier.ts';
@@ -14,14 +15,7 @@ import {
   update,
 } from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
-import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
-import { newStage, startTable, type TestTable } from './member-table.ts';
-
-let table: TestTable;
-beforeAll(async () => {
-  table = await startTable();
-});
-afterAll(() => table.stop());
+import { newStage } from './member-table.ts';
 
 /** Thousands of calls to a database: seconds on an idle machine, more on a busy one. */
 const MANY_RUNS_MS = 180_000;
@@ -158,7 +152,7 @@ class Stage {
   }
 }
 
-const open = () => new Stage(dynamodbItemStore(table.client, table.tableName));
+const open = () => new Stage(new MemoryItemStore());
 
 test('of five instances that launch at once, in any interleaving, exactly one is the creator', {
   timeout: MANY_RUNS_MS,

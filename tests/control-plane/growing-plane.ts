@@ -20,7 +20,6 @@ import { onLaunch } from '../../functions/on-launch.ts';
 import { reconcile } from '../../functions/reconcile.ts';
 import { measureUsage } from '../../node/usage.ts';
 import { activity, alarm, lifecycle } from './aws-events.ts';
-import type { TestTable } from './member-table.ts';
 import { TestPlane } from './test-plane.ts';
 
 const MINUTE_MS = 60_000;
@@ -33,7 +32,7 @@ const DROP_MINUTES = 2;
 const OVERHEAD = 1.03;
 
 /**
- * A group that runs for simulated minutes: real handlers over a real table, simulated machines that boot, join, take
+ * A group that runs for simulated minutes: real handlers, simulated machines that boot, join, take
  * over and report as nodes do, a disk alarm that looks at what lies on their disks two minutes out of three.
  */
 export class GrowingPlane {
@@ -51,8 +50,8 @@ export class GrowingPlane {
   #launchCount = 0;
   #fileCount = 0;
 
-  constructor(table: TestTable, options: { readonly maxSize: number; readonly capacityBytes: number }) {
-    this.plane = new TestPlane(table);
+  constructor(options: { readonly maxSize: number; readonly capacityBytes: number }) {
+    this.plane = new TestPlane();
     this.plane.group.view.maxSize = options.maxSize;
     this.capacityBytes = options.capacityBytes;
   }

@@ -21,7 +21,22 @@ export async function startTable(): Promise<TestTable> {
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
-  const tableName = 'members';
+  const tableName = await createMemberTable(client);
+  return {
+    client,
+    tableName,
+    async stop() {
+      client.destroy();
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Makes the member table, as resources/members.yml declares it. @returns its name, new for each call. */
+export async function createMemberTable(client: DynamoDBClient): Promise<string> {
+  const tableName = `members-${process.pid}-${Date.now()}`;
   await client.send(
     new CreateTableCommand({
       TableName: tableName,
@@ -36,16 +51,7 @@ export async function startTable(): Promise<TestTable> {
       ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 10 },
     }),
   );
-  return {
-    client,
-    tableName,
-    async stop() {
-      client.destroy();
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return tableName;
 }
 
 /** Stages share the table and nothing else: each test takes its own. */

@@ -1,23 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { memberKey } from '../../domain/member-record.ts';
 import { update } from '../../domain/table-writes.ts';
 import { reconcile } from '../../functions/reconcile.ts';
-import { startTable, type TestTable } from './member-table.ts';
 import { TestPlane } from './test-plane.ts';
 
-let table: TestTable;
 let plane: TestPlane;
-beforeAll(async () => {
-  table = await startTable();
-});
 beforeEach(async () => {
-  plane = new TestPlane(table);
+  plane = new TestPlane();
   await plane.putRing();
   for (const id of ['i-1', 'i-2', 'i-3', 'i-4']) await plane.putMember(id, { usedPercent: 10 });
   plane.group.view.desiredCapacity = 4;
   await plane.reportRing();
 });
-afterAll(() => table.stop());
 
 /** Minutes in which every member lives and reports the ring as the table has it, but for what `set` says of some. */
 async function minutes(

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { planGrowth } from '../../domain/resize-plan.ts';
 import { asPlacementMember } from '../../domain/serving-ring.ts';
 import { alarmEvent } from '../../functions/events.ts';
@@ -7,20 +7,14 @@ import { onAlarm } from '../../functions/on-alarm.ts';
 import { reconcile } from '../../functions/reconcile.ts';
 import { alarm } from './aws-events.ts';
 import { GrowingPlane } from './growing-plane.ts';
-import { startTable, type TestTable } from './member-table.ts';
 
-/** The cases of docs/cases.md on growth, by their numbers: real handlers, a real table, simulated machines. */
-let table: TestTable;
-beforeAll(async () => {
-  table = await startTable();
-});
-afterAll(() => table.stop());
+/** The cases of docs/cases.md on growth, by their numbers: real handlers, simulated machines. */
 
 const GIB = 2 ** 30;
 const MANY_MINUTES_MS = 120_000;
 
 async function ring(members: number, maxSize: number): Promise<GrowingPlane> {
-  const group = new GrowingPlane(table, { maxSize, capacityBytes: GIB });
+  const group = new GrowingPlane({ maxSize, capacityBytes: GIB });
   await group.start(members);
   return group;
 }

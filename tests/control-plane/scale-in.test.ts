@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { reconcile } from '../../functions/reconcile.ts';
-import { startTable, type TestTable } from './member-table.ts';
 import { TestPlane } from './test-plane.ts';
 
-let table: TestTable;
 let plane: TestPlane;
-beforeAll(async () => {
-  table = await startTable();
-});
 beforeEach(() => {
-  plane = new TestPlane(table);
+  plane = new TestPlane();
   plane.isScaleInOn = true;
 });
-afterAll(() => table.stop());
 
 const MINUTE_MS = 60_000;
 const STEP_MINUTES = 5;

@@ -1,3 +1,4 @@
+import { MemoryItemStore } from '../../bench/genesis/memory-item-store.ts';
 import { formatIdentifier, identifier } from '../../domain/identifier.ts';
 import {
   type MemberRecord,
@@ -54,8 +55,10 @@ export class TestPlane {
   nowMs = Date.UTC(2026, 0, 1, 12);
   private ringCount = 0;
 
-  constructor(table: TestTable) {
-    this.store = dynamodbItemStore(table.client, table.tableName);
+  /** @param table Default: one in memory, for tests of hours in which nothing about the table itself is in question. */
+  constructor(table?: TestTable) {
+    this.store =
+      table === undefined ? new MemoryItemStore() : dynamodbItemStore(table.client, table.tableName);
   }
 
   dependencies(): Dependencies {

@@ -20,6 +20,7 @@ function packaged(path: string): string {
 }
 
 export const cfnGuard = (): string => packaged('@cdklabs/cdk-validator-cfnguard/bin/ubuntu/x86_64/cfn-guard');
+export const dynoxide = (): string => packaged('@dynoxide/linux-x64/dynoxide');
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
