@@ -229,7 +229,7 @@ function genesisWrite(options: ClaimOptions, meta: RingMeta, why: string): Table
 async function assignCreator(options: ClaimOptions, { meta }: Look): Promise<ClaimResult | 'again'> {
   const position = choosePosition({ members: [] });
   if (position === undefined) return { kind: 'wait' };
-  await options.store.write(claimPosition(options, position, meta.ringId));
+  await options.store.write(claimPosition(options, position, meta));
   return await assignRow(options, { role: 'creator', position, meta });
 }
 
@@ -252,8 +252,7 @@ async function assignJoiner(options: ClaimOptions, seen: Look): Promise<ClaimRes
       ],
     }),
   );
-  if (!isOrdered || !(await options.store.write(claimPosition(options, position, meta.ringId))))
-    return 'again';
+  if (!isOrdered || !(await options.store.write(claimPosition(options, position, meta)))) return 'again';
   return await assignRow(options, { role: 'joiner', position, meta });
 }
 
@@ -271,17 +270,25 @@ function placesOf({ meta, members, positions, lastClaim }: Look): PlacesSeen {
   };
 }
 
-function claimPosition(options: ClaimOptions, position: Identifier, ringId: string): TableWrite {
+/** By epoch, which only grows: a claimant of an earlier ring that wakes up late takes nobody's position away. */
+function claimPosition(options: ClaimOptions, position: Identifier, { ringId, epoch }: RingMeta): TableWrite {
   const { instanceId } = options.instance;
-  return update(positionKey(options.stage, position), { set: { instanceId, ringId, atMs: options.now() } }, [
-    {
-      any: [
-        [{ attribute: 'pk', is: 'absent' }],
-        [{ attribute: 'ringId', is: '<>', value: ringId }],
-        [{ attribute: 'instanceId', is: '=', value: instanceId }],
-      ],
-    },
-  ]);
+  return update(
+    positionKey(options.stage, position),
+    { set: { instanceId, ringId, epoch, atMs: options.now() } },
+    [
+      {
+        any: [
+          [{ attribute: 'pk', is: 'absent' }],
+          [{ attribute: 'epoch', is: '<', value: epoch }],
+          [
+            { attribute: 'instanceId', is: '=', value: instanceId },
+            { attribute: 'epoch', is: '=', value: epoch },
+          ],
+        ],
+      },
+    ],
+  );
 }
 
 async function assignRow(

@@ -2,6 +2,7 @@ import { ChordfsError } from '../../domain/errors.ts';
 import { activateRing } from '../../domain/genesis.ts';
 import { formatIdentifier } from '../../domain/identifier.ts';
 import {
+  isTerminal,
   type MemberRecord,
   type MemberState,
   memberKey,
@@ -32,21 +33,25 @@ export async function registerLife(
   const { store, stage, identity, timing, now } = context;
   const { ringId } = assignment;
   const row = await ownRow(context);
+  // Given up while this process slept on its assignment: a final state is never left.
+  if (row === undefined || isTerminal(row.state)) {
+    throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row?.state ?? 'absent' });
+  }
   const deaths = parseDeaths(await store.get(deathsKey(stage, ringId)));
-  const isResuming = row?.state === 'ACTIVE' || row?.state === 'LEAVING';
+  const isResuming = row.state === 'ACTIVE' || row.state === 'LEAVING';
   // A restarted member that nobody declared dead keeps its state; its new life is all there is to write.
   const keepsState =
     isResuming &&
     assignment.role === 'resumed' &&
     !isDead(deaths, { ...identity, incarnation: row.incarnation });
-  const to: MemberState = keepsState || row?.state === 'LEAVING' ? row.state : 'JOINING';
+  const to: MemberState = keepsState || row.state === 'LEAVING' ? row.state : 'JOINING';
   const isWritten = await store.write(
     transition({
       stage,
       instanceId: identity.instanceId,
       to,
       nowMs: now(),
-      from: [row?.state ?? 'ASSIGNED'],
+      from: [row.state],
       set: {
         incarnation,
         heartbeatMs: now(),
@@ -56,8 +61,8 @@ export async function registerLife(
       conditions: [{ attribute: 'ringId', is: '=', value: ringId }],
     }),
   );
-  if (!isWritten || row === undefined) {
-    throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row?.state ?? 'absent' });
+  if (!isWritten) {
+    throw new ChordfsError('FORBIDDEN', { instanceId: identity.instanceId, state: row.state });
   }
   return to;
 }

@@ -36,3 +36,7 @@ async function firstFaults(variant: Variant): Promise<readonly string[]> {
   }
   return [];
 }
+
+test('a process that wakes after its instance was given up never revives its row (seed 124 of the campaign)', async () => {
+  expect((await new GenesisRun(124, 'whole').run()).faults).toEqual([]);
+});

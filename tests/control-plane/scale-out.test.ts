@@ -80,6 +80,18 @@ describe('on alarm', () => {
     expect(plane.bus.events[0]?.detail.after).toMatchObject({ reason: 'joining' });
   });
 
+  test('until every member has reported the ring with the newcomer in it, nobody is added', async () => {
+    await fullRing();
+    plane.group.view.desiredCapacity = 5;
+    await plane.putMember('i-5', { usedPercent: 1 });
+
+    await fireAlarm(alarm('ALARM'));
+
+    expect(plane.group.desired).toEqual([]);
+    expect(plane.bus.events[0]?.detail.after).toMatchObject({ reason: 'cooldown' });
+    expect(plane.bus.events[0]?.detail.cause).toContain('has not reported since the ring last changed');
+  });
+
   test('at MaxSize it says so once and stays', async () => {
     await fullRing();
     plane.group.view.maxSize = 4;
