@@ -11,6 +11,16 @@ import type { MemberOrder } from './ring-member.ts';
 
 const PROGRAM = fileURLToPath(new URL('./ring-member.ts', import.meta.url));
 
+interface ChildMessage {
+  readonly id?: number;
+  readonly ok?: boolean;
+  readonly value?: unknown;
+  /** It was replaced and begins anew as this. */
+  readonly replaced?: Member;
+  /** It has its arc again. */
+  readonly active?: Member;
+}
+
 /** The bench's hold on one `ring-member.ts` process. */
 export class MemberProcess {
   self: Member;
@@ -22,11 +32,13 @@ export class MemberProcess {
     this.self = self;
     this.#child = child;
     serveRegistry(registry, child);
-    child.on('message', (message: { id?: number; ok?: boolean; value?: unknown; replaced?: Member }) => {
+    child.on('message', (message: ChildMessage) => {
       if (message.replaced !== undefined) {
         this.self = message.replaced;
         registry.put(message.replaced, 'joining');
       }
+      // As a node's own row does: a table that lists it as joining for ever would not agree with the ring any more.
+      if (message.active?.incarnation === this.self.incarnation) registry.put(message.active, 'active');
       const waiting = this.#waiting.get(message.id ?? -1);
       if (waiting === undefined) return;
       this.#waiting.delete(message.id ?? -1);

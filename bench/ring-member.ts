@@ -81,6 +81,7 @@ async function activateWhenJoining(): Promise<void> {
       () => false,
     );
   }
+  if (self !== undefined) process.send?.({ active: { ...self, incarnation } });
 }
 
 async function lookup(node: RingNode, key: number, timeoutMs: number): Promise<string> {

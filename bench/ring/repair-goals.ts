@@ -9,7 +9,7 @@ import { untilAllRight } from '../../tests/simulation/until-right.ts';
 import { distributionOf } from '../distribution.ts';
 import type { GoalRow } from './goal-row.ts';
 
-const RUNS = 20;
+const RUNS = 10;
 const LIMIT_MS = 120_000;
 
 interface Ring {

@@ -9,6 +9,7 @@ const USAGE = 'usage: chord <ip> <port> [intervalMs]';
 const DEFAULT_INTERVAL_MS = 2_000;
 const MIN_INTERVAL_MS = 50;
 const MAX_INTERVAL_MS = 3_600_000;
+const MAX_PORT = 65_535;
 /** Time for the answer to `kill` to leave. */
 const KILL_GRACE_MS = 50;
 /** A call that hangs at a peer must not keep a node alive that was told to end. */
@@ -20,16 +21,24 @@ interface Arguments {
   readonly intervalMs: number;
 }
 
-function parseArguments(argv: readonly string[]): Arguments | undefined {
+/** What was asked for, or what is wrong with it. */
+function parseArguments(argv: readonly string[]): Arguments | string {
   const [ip, portText, intervalText = String(DEFAULT_INTERVAL_MS), ...rest] = argv;
-  const port = Number(portText);
-  const intervalMs = Number(intervalText);
-  if (ip === undefined || isIP(ip) !== 4 || rest.length > 0) return undefined;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
-  if (!Number.isInteger(intervalMs) || intervalMs < MIN_INTERVAL_MS || intervalMs > MAX_INTERVAL_MS) {
-    return undefined;
+  if (ip === undefined || portText === undefined) return 'ip and port are missing';
+  if (rest.length > 0) return `one argument too many: ${rest[0]}`;
+  const port = wholeNumber(portText);
+  const intervalMs = wholeNumber(intervalText);
+  if (isIP(ip) !== 4) return `not an IPv4 address: ${ip}`;
+  if (port < 1 || port > MAX_PORT) return `not a port: ${portText}`;
+  if (intervalMs < MIN_INTERVAL_MS || intervalMs > MAX_INTERVAL_MS) {
+    return `not an interval from ${MIN_INTERVAL_MS} to ${MAX_INTERVAL_MS} ms: ${intervalText}`;
   }
   return { ip, port, intervalMs };
+}
+
+/** -1 for anything but digits: `Number` would take an empty text for 0 and 0x10 for 16. */
+function wholeNumber(text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : -1;
 }
 
 async function listen(server: RpcServer, { ip, port }: Arguments): Promise<void> {
@@ -45,8 +54,8 @@ async function listen(server: RpcServer, { ip, port }: Arguments): Promise<void>
 /** `chord <ip> <port> [intervalMs]`: the course's node. Ends by `kill`, SIGINT or SIGTERM. */
 export async function main(argv: readonly string[]): Promise<void> {
   const parsed = parseArguments(argv);
-  if (parsed === undefined) {
-    process.stderr.write(`${USAGE}\n`);
+  if (typeof parsed === 'string') {
+    process.stderr.write(`chord: ${parsed}\n${USAGE}\n`);
     process.exitCode = 2;
     return;
   }
