@@ -22,6 +22,7 @@ export class Lookups {
   readonly #open = new Map<number, (outcome: LookupOutcome) => void>();
   readonly #counters = { lookups: 0, hops: 0, timeouts: 0, unconfirmed: 0 };
   #nextId = 0;
+  #isStopped = false;
 
   constructor(command: (command: Command) => void) {
     this.#command = command;
@@ -53,10 +54,16 @@ export class Lookups {
     for (const end of [...this.#open.values()]) end({ kind: 'unconfirmed', hops: 0, timeouts: 0 });
   }
 
+  /** Nobody is asked any more: all that wait are told. */
+  stop(): void {
+    this.#isStopped = true;
+    this.interrupt();
+  }
+
   #once(key: Identifier, signal: AbortSignal): Promise<LookupOutcome> {
     return new Promise((resolve, reject) => {
       const details = { key: formatIdentifier(key) };
-      if (signal.aborted) return reject(new ChordfsError('DEADLINE_EXCEEDED', details));
+      if (signal.aborted || this.#isStopped) return reject(new ChordfsError('DEADLINE_EXCEEDED', details));
       if (this.#open.size >= MAX_OPEN) {
         return reject(new ChordfsError('DEADLINE_EXCEEDED', { ...details, reason: 'too many lookups' }));
       }

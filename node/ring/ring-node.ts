@@ -24,6 +24,7 @@ import { RingLife } from './ring-life.ts';
 import type { NextLife, RingEntry, RingOptions } from './ring-options.ts';
 import { nextIncarnation, rememberedMembers, rememberPlace, ViewKeeper } from './ring-state-store.ts';
 import { TakeOverChecks } from './take-over-checks.ts';
+import { withDeadline } from './with-deadline.ts';
 
 export interface RingCounters {
   /** Calls from others, and their bytes. */
@@ -107,7 +108,7 @@ export class RingNode implements Ring {
     key: Identifier,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<{ readonly owner: RingMember }> {
-    return { owner: await this.#lookups.find(key, AbortSignal.any([signal, this.#stopped.signal])) };
+    return { owner: await this.#lookups.find(key, signal) };
   }
 
   suspect({ instanceId }: RingMember): void {
@@ -142,6 +143,7 @@ export class RingNode implements Ring {
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#checks.stop();
+    this.#lookups.stop();
     this.#life.stop();
     await this.#server.close();
     await this.#keeper.flush();
@@ -176,9 +178,9 @@ export class RingNode implements Ring {
       self: () => ready().self,
       findSuccessor: async (id: Identifier, caller: string, gone: AbortSignal) => {
         ready();
-        const signal = AbortSignal.any([gone, AbortSignal.timeout(CLIENT_LOOKUP_MS)]);
-        const { owner } = await this.#clientLookups.run(caller, signal, () => this.lookup(id, { signal }));
-        return owner;
+        return withDeadline(gone, CLIENT_LOOKUP_MS, (signal) =>
+          this.#clientLookups.run(caller, signal, () => this.#lookups.find(id, signal)),
+        );
       },
       predecessor: () => ready().runner.neighbours().predecessor,
       successor: (index: number) => ready().runner.neighbours().successorList[index],

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { ChordfsError } from '../../domain/errors.ts';
@@ -28,6 +29,8 @@ export class ServerConnection {
 
   constructor(socket: Socket, options: ServerConnectionOptions) {
     this.#options = options;
+    // One for each call in flight, which is bounded.
+    setMaxListeners(0, this.#gone.signal);
     this.#session = { remoteAddress: plainAddress(socket.remoteAddress), peer: undefined };
     this.#messages = new MessageSocket(socket, OPEN_LIMITS, {
       onMessage: (message) => this.#receive(message),
