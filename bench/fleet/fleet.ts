@@ -92,7 +92,7 @@ export class Fleet {
   }
 
   /** @throws when the node is not serving within the time. */
-  async whenServing(node: FleetProcess, timeoutMs = 60_000): Promise<void> {
+  async whenServing(node: FleetProcess, timeoutMs = 240_000): Promise<void> {
     await this.until(`${node.spec.instanceId} serves`, timeoutMs, async () => {
       if (!node.isRunning) throw new Error(`${node.spec.instanceId} ended: see ${node.logPath}`);
       return (await this.status(node).catch(() => undefined))?.isReady === true;
