@@ -4,7 +4,7 @@ import type { Account } from './account.ts';
  * Everything that is in the account, by kind: what `sls remove` must leave nothing of. A name appears once for each
  * thing; kinds without any are left out.
  */
-async function inventory({ services, compute, stacks }: InventoryParts): Promise<Inventory> {
+export async function inventory({ services, compute, stacks }: InventoryParts): Promise<Inventory> {
   const { bridge, cloudWatch, dynamoDb, iam, lambda, logs, s3, sqs } = services;
   const rules = bridge.busNames().flatMap((busName) => bridge.rules(busName));
   const objects = await Promise.all(
@@ -36,7 +36,7 @@ async function inventory({ services, compute, stacks }: InventoryParts): Promise
 }
 
 type InventoryParts = Pick<Account, 'services' | 'compute' | 'stacks'>;
-type Inventory = Readonly<Record<string, readonly string[]>>;
+export type Inventory = Readonly<Record<string, readonly string[]>>;
 
 /** For `GET /_chordfs/local`: what there is, for people and for the dashboard. */
 export async function stateView(account: Omit<Account, 'endpoint' | 'stop'>): Promise<unknown> {

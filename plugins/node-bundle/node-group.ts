@@ -76,7 +76,8 @@ export async function refreshNodes(
         },
         Preferences: {
           MinHealthyPercentage: 100,
-          MaxHealthyPercentage: 200,
+          // At least one more than desired, and no more in a small group: nodes that join or leave do it best alone.
+          MaxHealthyPercentage: 110,
           SkipMatching: true,
           AutoRollback: true,
           InstanceWarmup: 0,

@@ -24,10 +24,16 @@ export function lifecycle(
 
 /** A change of an alarm's state, as CloudWatch tells it. */
 export function alarm(value: string, timestamp = '2026-01-01T12:00:00.000+0000', alarmName = 'disk') {
+  const before = { value: value === 'OK' ? 'ALARM' : 'OK', reason: 'r', reasonData: '{}', timestamp };
   return {
     'detail-type': 'CloudWatch Alarm State Change',
     source: 'aws.cloudwatch',
-    detail: { alarmName, state: { value, reason: 'r', timestamp }, configuration: { metrics: [] } },
+    detail: {
+      alarmName,
+      state: { value, reason: 'r', reasonData: '{}', timestamp },
+      previousState: before,
+      configuration: { metrics: [] },
+    },
   };
 }
 
