@@ -2,6 +2,12 @@ import { type EnvironmentOptions, ExecutionEnvironment, type FunctionError } fro
 
 type Grant = (result: ExecutionEnvironment | FunctionError) => void;
 
+const GONE: FunctionError = {
+  errorType: 'Runtime.ExitError',
+  errorMessage: 'The function is gone',
+  trace: [],
+};
+
 /**
  * The execution environments of one function. Lambda starts one for every invocation that finds none idle; this
  * is one machine, so they start one after another and what waits takes whichever is free first. Otherwise a busy
@@ -25,6 +31,7 @@ export class EnvironmentPool {
   /** A loaded environment, this caller's alone until `release`, or why the code does not load. */
   take(): Promise<ExecutionEnvironment | FunctionError> {
     return new Promise((resolve) => {
+      if (this.#isStopped) return resolve(GONE);
       this.#waiting.push(resolve);
       this.#serve();
     });
@@ -39,8 +46,7 @@ export class EnvironmentPool {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const error = { errorType: 'Runtime.ExitError', errorMessage: 'The function is gone', trace: [] };
-    for (const grant of this.#waiting.splice(0)) grant(error);
+    for (const grant of this.#waiting.splice(0)) grant(GONE);
     await Promise.all([...this.#all].map((environment) => environment.stop()));
     this.#all.clear();
   }

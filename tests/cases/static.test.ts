@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ensurePackaged } from '../../clients/up/packaging.ts';
 import { launchEvent, terminateEvent } from '../../functions/events.ts';
 import { lifecycleEvent, refreshEvent, resultEvent } from '../../local/auto-scaling/activities.ts';
-import type { GroupState } from '../../local/auto-scaling/group-state.ts';
+import type { Activity, GroupState } from '../../local/auto-scaling/group-state.ts';
 import { compilePattern } from '../../local/event-bridge/pattern.ts';
 import { accessOf } from '../../local/iam/access.ts';
 import { evaluateAccess } from '../../local/iam/evaluate.ts';
@@ -101,7 +101,7 @@ describe('case 71: events', () => {
     const hook = { LifecycleHookName: 'h', HeartbeatTimeout: 30, DefaultResult: 'ABANDON' } as const;
     const action = { hookName: 'h', token: 't', capMs: 0, completableFromMs: 0, deadlineMs: 0 };
     const instance = { instanceId: 'i-1' } as Parameters<typeof lifecycleEvent>[1];
-    const activity = {
+    const activity: Omit<Activity, 'transition'> = {
       ...{
         activityId: 'a',
         startMs: 0,
@@ -111,7 +111,7 @@ describe('case 71: events', () => {
         statusMessage: '',
       },
       ...{ progress: 100, endMs: 1, details: { 'Availability Zone': 'z', 'Subnet ID': 's' } },
-    } as const;
+    };
     const events = (
       ['autoscaling:EC2_INSTANCE_LAUNCHING', 'autoscaling:EC2_INSTANCE_TERMINATING'] as const
     ).flatMap((transition) => [
