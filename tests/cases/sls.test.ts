@@ -50,10 +50,15 @@ function ips(stage: string): string[] {
 const callsOf = (service: string, operation: string): number =>
   calls.filter((call) => call.service === service && call.operation === operation).length;
 
-const NODES = ['--param', 'desiredCapacity=1', '--param', 'minSize=1'];
+/** For machines of this one's kind, whose native parts are installed here. */
+const KIND = process.arch === 'x64' ? { architecture: 'x86_64', instanceType: 't3.micro' } : {};
+const PARAMETERS = Object.entries({ ...KIND, desiredCapacity: 1, minSize: 1 }).flatMap(([name, value]) => [
+  '--param',
+  `${name}=${value}`,
+]);
 
 test('case 59: on a fresh deploy the bundle is there before the first instance, and the first instances have the hook', async () => {
-  await sls(account, 'deploy', ...NODES);
+  await sls(account, 'deploy', ...PARAMETERS);
 
   expect(await objectsAtFirstLaunch).toContainEqual(expect.stringMatching(/\/node\/[0-9a-f]{64}\.tgz$/));
   await until('a node in service', () => ips('dev').length === 1, 90_000);
@@ -64,7 +69,7 @@ test('case 59: on a fresh deploy the bundle is there before the first instance, 
 test('case 60: deployed again as it is, there are no changes and no refresh', async () => {
   const updates = callsOf('cloudformation', 'UpdateStack');
 
-  const { output } = await sls(account, 'deploy', ...NODES);
+  const { output } = await sls(account, 'deploy', ...PARAMETERS);
 
   expect(output).toContain('No changes to deploy');
   expect(callsOf('cloudformation', 'UpdateStack')).toBe(updates);
@@ -72,7 +77,7 @@ test('case 60: deployed again as it is, there are no changes and no refresh', as
 }, 200_000);
 
 test('case 64: a second stage lives beside the first', async () => {
-  await sls(account, 'deploy', '--stage', 'second', ...NODES);
+  await sls(account, 'deploy', '--stage', 'second', ...PARAMETERS);
   await until(
     'a node of each in service',
     () => ips('dev').length === 1 && ips('second').length === 1,
