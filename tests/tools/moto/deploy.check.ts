@@ -84,7 +84,7 @@ async function sls(...parameters: readonly string[]): Promise<string> {
 }
 
 async function inventory(): Promise<Inventory> {
-  const script = join(PROJECT, 'tests/tools/moto/inventory.py');
+  const script = join(PROJECT, 'tests/smoke/inventory.py');
   const { stdout, stderr } = await run(pythonProgram('python'), ['-B', script], { env: environment });
   if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Inventory;
