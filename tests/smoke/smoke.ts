@@ -60,11 +60,15 @@ async function untilSize(isRight: (size: number) => boolean, longestMs: number):
 
 const url = ({ publicIp }: NodeAddress, name: string): string => `http://${publicIp}:5058/${name}`;
 
+/** Whether there was room for it. A full node answers 507 and hangs up while the rest is still on its way to it. */
 async function upload(node: NodeAddress, name: string, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
-  const answer = await fetch(url(node, name), { method: 'PUT', body });
-  // 507: full. That is what is wanted here, and the newcomer is on its way.
-  if (!answer.ok && answer.status !== 507) throw new Error(`upload of ${name}: status ${answer.status}`);
-  return answer.ok;
+  const answer = await fetch(url(node, name), { method: 'PUT', body }).catch((error: unknown) => {
+    say(`upload of ${name} cut off: ${error instanceof Error ? String(error.cause ?? error) : ''}`);
+    return undefined;
+  });
+  if (answer !== undefined && !answer.ok && answer.status !== 507)
+    throw new Error(`upload of ${name}: status ${answer.status}`);
+  return answer?.ok === true;
 }
 
 /** Uploads until the group has grown, reads everything back, deletes it, and waits until the group has shrunk. */
