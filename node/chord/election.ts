@@ -98,7 +98,9 @@ export function arbitrated(turn: Turn, about: Member, isWon: boolean): void {
   const entry = findMember(node.table, about.id);
   if (entry !== undefined && sameLife(entry, about)) publish(turn, { ...entry, phase: 'left' });
   const round = freshId(turn);
-  node.election = { about, round, consents: 1, awaited: 0, needed: 1, retryAtMs: turn.nowMs, isWon: true };
+  // The table's word stands: asking again while the last lease runs out would only be a storm of writes.
+  const retryAtMs = Number.POSITIVE_INFINITY;
+  node.election = { about, round, consents: 1, awaited: 0, needed: 1, retryAtMs, isWon: true };
 }
 
 export function voteAnswered(turn: Turn, pending: PendingCall, reply: Answer): void {

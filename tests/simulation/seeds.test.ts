@@ -11,6 +11,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [1915, 'two members without leases each took the other for the wrong one, and nobody could join'],
   [2121, 'a member stood in for one that had held a longer lease from another dead member'],
   [2664, 'the last one was not sure of it while another waited for its old place'],
+  [2756, 'a decision of the member table was asked for again and again while a lease ran out'],
   [10_760, 'members back from a restart asked only those that were gone'],
   [22_604, 'as 2121, with three in a row'],
   [28_090, 'a leaver that had been replaced made a newcomer owner of the whole circle'],
