@@ -63,6 +63,8 @@ export interface NodeState {
   readonly resuming: ReadonlyMap<string, { readonly incarnation: number; readonly atMs: number }>;
   /** Lives whose end was told to the member table before their arcs were ours. */
   readonly reported: ReadonlySet<string>;
+  /** Lives that ended, which could not be told while the member table was away: told again once it answers. */
+  readonly untold: readonly Member[];
   readonly fingers: Fingers;
   readonly schedule: Schedule;
   /** Deliver `woken` at this moment (of `Instant.nowMs`). Changes with every step; Infinity: nothing is due. */
@@ -282,7 +284,8 @@ export type RegistryPurpose =
   | { readonly kind: 'sync' }
   | { readonly kind: 'joinLease' }
   | { readonly kind: 'arbitrate'; readonly about: Member }
-  | { readonly kind: 'report' };
+  /** `gone`: told to be dead, for its process is gone; undefined: something else, or told again anyway. */
+  | { readonly kind: 'report'; readonly gone?: Member };
 
 export interface Fingers {
   /** The first member at or after the start numbered `slot`; used when there is no member table. */

@@ -51,6 +51,20 @@ function voteForBuried(turn: Turn, listed: readonly Member[]): void {
   }
 }
 
+/** The member table was away when a death was to be told, and still lists that life: told again, with what we saw. */
+function tellAgain(turn: Turn, lives: Registered['lives']): void {
+  const { node } = turn;
+  const { untold } = node;
+  node.untold = [];
+  for (const member of untold) {
+    const entry = findMember(node.table, member.id);
+    const isOver =
+      verdictOn(node, member)?.verdict === 'refused' || (entry?.phase === 'left' && sameLife(entry, member));
+    if (!isOver || lives.get(member.instanceId) !== member.incarnation) continue;
+    askRegistry(turn, { kind: 'voteDead', member, evidence: 'refused' }, { kind: 'report', gone: member });
+  }
+}
+
 /**
  * The table lists exactly those that we believe to serve, each in the life we know, ourselves among them. Lives that
  * are over by their own refusal, or by a later one in the table, do not count; nor do, for one that is alone, those
@@ -90,6 +104,7 @@ export function registrySynced(turn: Turn, members: readonly RingMember[]): void
     isNews = true;
   }
   voteForBuried(turn, serving);
+  tellAgain(turn, lives);
   const others = members.filter(
     (member) => member.instanceId !== node.self.instanceId && verdictOn(node, member) === undefined,
   );

@@ -339,6 +339,9 @@ function registryAnswered(turn: Turn, requestId: number, reply: RegistryAnswer):
       if (reply.kind === 'arbitrated') arbitrated(turn, purpose.about, reply.isWon);
       return;
     case 'report':
+      if (reply.kind === 'unavailable' && purpose.gone !== undefined) {
+        node.untold = [...node.untold, purpose.gone];
+      }
       return;
   }
 }

@@ -133,7 +133,7 @@ function reportDead(turn: Turn, member: Member): void {
   const key = `${member.instanceId}/${member.incarnation}`;
   if (node.reported.has(key)) return;
   node.reported = new Set(node.reported).add(key);
-  askRegistry(turn, { kind: 'voteDead', member, evidence: 'refused' }, { kind: 'report' });
+  askRegistry(turn, { kind: 'voteDead', member, evidence: 'refused' }, { kind: 'report', gone: member });
 }
 
 /** When the clock alone may change the outcome of `considerTakeOver`. */
@@ -189,7 +189,8 @@ function takeOver(turn: Turn, grantee: Grantee): void {
   if (doubt !== 'left' && (entry === undefined || sameLife(entry, member))) {
     publish(turn, { ...member, phase: 'left' });
     const evidence = doubt === 'refused' ? 'refused' : 'silent';
-    askRegistry(turn, { kind: 'voteDead', member, evidence }, { kind: 'report' });
+    const gone = doubt === 'refused' ? { gone: member } : {};
+    askRegistry(turn, { kind: 'voteDead', member, evidence }, { kind: 'report', ...gone });
   }
   if (doubt === 'refused') lookFurther(turn, member);
   viewChanged(turn);

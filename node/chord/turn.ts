@@ -71,6 +71,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
     registryRequests: new Map(),
     registered: undefined,
     reported: new Set(),
+    untold: [],
     resuming: new Map(),
     fingers: { members: [], next: 0 },
     schedule: {
