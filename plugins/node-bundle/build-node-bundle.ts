@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { gzipSync } from 'fflate';
 import { archive } from './archive.ts';
@@ -64,10 +64,13 @@ async function bundleSources(options: {
   readonly entry: string;
   readonly tree: string;
 }): Promise<void> {
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: options.projectDirectory,
     entryPoints: [options.entry],
-    outfile: join(options.tree, 'main.mjs'),
+    // Nothing is written there: the source map names sources as they lie seen from the project, wherever that is.
+    outfile: join(options.projectDirectory, 'main.mjs'),
+    write: false,
+    preserveSymlinks: true,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -87,8 +90,8 @@ async function bundleSources(options: {
     banner: {
       js: "import { createRequire as chordfsCreateRequire } from 'node:module'; const require = chordfsCreateRequire(import.meta.url);",
     },
-    // Paths in the source map are relative to the project, not to a staging folder with a random name.
     sourceRoot: 'chordfs',
     logLevel: 'warning',
   });
+  for (const { path, contents } of outputFiles) await writeFile(join(options.tree, basename(path)), contents);
 }
