@@ -4,6 +4,7 @@
  * and the order to leave, which comes from the campaign.
  */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EVENT_SOURCES } from '../domain/scaling-log.ts';
 import { timing } from '../domain/timing.ts';
 import { describeError, jsonLog } from '../node/log.ts';
 import { DynamodbItemStore } from '../node/membership/dynamodb-item-store.ts';
@@ -33,7 +34,7 @@ const membership = new ManagedMembership({
     }),
     spec.tableName,
   ),
-  bus: { put: () => Promise.resolve() },
+  bus: { sources: EVENT_SOURCES, put: () => Promise.resolve() },
   metadata: {
     identity: async () => ({ instanceId, availabilityZone, privateIp: address, publicIp: address }),
     targetLifecycleState: async () => (isToLeave ? 'Terminated' : 'InService'),

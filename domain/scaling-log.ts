@@ -37,11 +37,15 @@ export const DETAIL_TYPES = [
 ] as const;
 export type DetailType = (typeof DETAIL_TYPES)[number];
 
+/** Who decided: the control plane or a member. Roles are limited to what they may say, so it is not a label only. */
+export const EVENT_SOURCES = ['chordfs.control', 'chordfs.node'] as const;
+export type EventSource = (typeof EVENT_SOURCES)[number];
+
 /** A type, not an interface, so that it can be stored as an attribute. */
 export type ScalingEvent = {
   /** Unique and derived from what it reports: a repeated transition yields the same id. */
   readonly id: string;
-  readonly source: 'chordfs.control' | 'chordfs.node';
+  readonly source: EventSource;
   readonly detailType: DetailType;
   /** When it was decided, ms since the epoch, by the writer's clock. */
   readonly atMs: number;
@@ -65,6 +69,8 @@ export type ScalingDetail = {
 export const OUTBOX = 'outbox';
 /** The stage's bus, as a publisher needs it. */
 export interface EventSink {
+  /** The sources in whose name this sender's role lets it speak. */
+  readonly sources: readonly EventSource[];
   /** Sends one event to the stage's bus. Throws when it was not accepted. */
   put(event: ScalingEvent): Promise<void>;
 }
@@ -139,7 +145,7 @@ export function isScalingEvent(value: unknown): value is ScalingEvent {
   const { id, source, detailType, atMs, detail } = value as Record<string, unknown>;
   return (
     typeof id === 'string' &&
-    (source === 'chordfs.control' || source === 'chordfs.node') &&
+    EVENT_SOURCES.some((known) => known === source) &&
     DETAIL_TYPES.some((known) => known === detailType) &&
     typeof atMs === 'number' &&
     typeof detail === 'object' &&
@@ -150,13 +156,16 @@ export function isScalingEvent(value: unknown): value is ScalingEvent {
 
 /**
  * Sends one event, unless it was sent or somebody is at it. `inFlight`: another has claimed it and not finished yet;
- * if that one died, the reconciler sends it later. Throws when the bus is away; the claim then runs out by itself.
+ * if that one died, the reconciler sends it later. `notOurs`: the sender may not speak for whoever decided it, and
+ * does not claim it either, which would only keep those who may from sending it. Throws when the bus is away; the
+ * claim then runs out by itself.
  */
 export async function publishEvent(
   publisher: Publisher,
   event: ScalingEvent,
-): Promise<'published' | 'inFlight'> {
+): Promise<'published' | 'inFlight' | 'notOurs'> {
   const { store, bus } = publisher;
+  if (!bus.sources.includes(event.source)) return 'notOurs';
   if (!(await store.write(claimSending(event, publisher)))) {
     return (await store.get(logKey(event)))?.['published'] === true ? 'published' : 'inFlight';
   }
@@ -173,7 +182,7 @@ export async function publishOutbox(publisher: Publisher, key: ItemKey): Promise
   const item = await publisher.store.get(key);
   for (const event of item === undefined ? [] : outboxOf(item)) {
     // Later ones wait for earlier ones, so that the log keeps the order of what happened to the item.
-    if ((await publishEvent(publisher, event)) === 'inFlight') return;
+    if ((await publishEvent(publisher, event)) !== 'published') return;
     await publisher.store.write(strikeOut(key, event));
   }
 }

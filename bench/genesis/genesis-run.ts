@@ -1,6 +1,7 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import { memberKey, parseMember } from '../../domain/member-record.ts';
 import { metaKey, parseMeta } from '../../domain/ring-meta.ts';
+import { EVENT_SOURCES } from '../../domain/scaling-log.ts';
 import { type ItemStore, NODE_PREFIX, ringPartition } from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
 import { launchEvent } from '../../functions/events.ts';
@@ -132,7 +133,7 @@ export class GenesisRun {
     const view = { minSize: 1, maxSize: 10, desiredCapacity: SIZE, instances: this.#group };
     return {
       ...{ stage: this.stage, timing: this.timing, store: this.store(), now: () => this.world.nowMs },
-      bus: { put: () => Promise.resolve() },
+      bus: { sources: EVENT_SOURCES, put: () => Promise.resolve() },
       group: {
         describe: () => Promise.resolve(view),
         completeLifecycleAction: (action: { readonly instanceId: string; readonly result: string }) => {

@@ -1,3 +1,4 @@
+import { EVENT_SOURCES } from '../../domain/scaling-log.ts';
 import { activate, registerLife } from '../../node/membership/activation.ts';
 import { lookOnce, type Remembered } from '../../node/membership/boot.ts';
 import { beat } from '../../node/membership/heartbeats.ts';
@@ -91,7 +92,7 @@ export class SimulatedProcess {
     return {
       ...{ stage, timing, store, launchHook: 'launch', terminateHook: 'terminate' },
       identity: { instanceId, privateIp: address, publicIp: address, availabilityZone: 'a' },
-      bus: { put: () => Promise.resolve() },
+      bus: { sources: EVENT_SOURCES, put: () => Promise.resolve() },
       actions: { complete: () => Promise.resolve('completed'), heartbeat: () => Promise.resolve() },
       metadata: {
         identity: () => Promise.reject(new Error('known')),

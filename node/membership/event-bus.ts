@@ -1,8 +1,12 @@
 import { type EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import type { EventSink, ScalingEvent } from '../../domain/scaling-log.ts';
 
-/** The stage's bus, as a node may use it. `PutEvents` answers 200 also for entries it refused: the count is checked. */
+/**
+ * The stage's bus, as a node may use it: what the control plane decided is told by the control plane, so that a node
+ * that was broken into cannot forge decisions. `PutEvents` answers 200 also for entries it refused: the count is checked.
+ */
 export class EventBridgeBus implements EventSink {
+  readonly sources = ['chordfs.node'] as const;
   readonly #client: EventBridgeClient;
   readonly #busName: string;
 

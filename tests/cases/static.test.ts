@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ensurePackaged } from '../../clients/up/packaging.ts';
+import { eventBus } from '../../functions/adapters/event-bus.ts';
 import { launchEvent, terminateEvent } from '../../functions/events.ts';
 import { lifecycleEvent, refreshEvent, resultEvent } from '../../local/auto-scaling/activities.ts';
 import type { Activity, GroupState } from '../../local/auto-scaling/group-state.ts';
@@ -9,6 +11,7 @@ import { accessOf } from '../../local/iam/access.ts';
 import { evaluateAccess } from '../../local/iam/evaluate.ts';
 import { parsePolicy } from '../../local/iam/policy.ts';
 import { loadTemplate, type Template } from '../../local/template/template.ts';
+import { EventBridgeBus } from '../../node/membership/event-bus.ts';
 import { alarm, lifecycle } from '../control-plane/aws-events.ts';
 import { PROJECT } from '../end-to-end/test-cloud.ts';
 import { EventSchemas, NOT_IN_THE_SCHEMAS } from './event-schemas.ts';
@@ -173,6 +176,22 @@ test('case 68: no role may create a log group', () => {
   });
   expect(rolePolicies().length).toBeGreaterThanOrEqual(6);
   expect(allowed).toEqual([]);
+});
+
+test('case 70: each role may speak on the bus in the names that its sender speaks in, and in no other', () => {
+  const roles = rolePolicies().flatMap(([logicalId, document]) =>
+    parsePolicy(literal(document)).flatMap(({ Action = [], Condition }) =>
+      Action.includes('events:PutEvents') ? [[logicalId, Condition['StringEquals']?.['events:source']]] : [],
+    ),
+  );
+  const client = new EventBridgeClient({ region: 'r' });
+  const nodes = [...new EventBridgeBus(client, 'b').sources];
+  const functions = [...eventBus(client, 'b').sources];
+
+  expect(roles).toContainEqual(['NodeRole', nodes]);
+  expect(roles.filter(([logicalId]) => logicalId !== 'NodeRole').map(([, sources]) => sources)).toEqual(
+    Array.from({ length: 5 }, () => functions),
+  );
 });
 
 /** Why an action stands with `Resource: "*"`. */

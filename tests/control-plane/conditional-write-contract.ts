@@ -12,7 +12,7 @@ import {
   releaseAdmission,
   renewAdmission,
 } from '../../domain/ring-registry.ts';
-import { publishEvent, type ScalingEvent } from '../../domain/scaling-log.ts';
+import { EVENT_SOURCES, publishEvent, type ScalingEvent } from '../../domain/scaling-log.ts';
 import { type ItemStore, type TableWrite, update } from '../../domain/table-writes.ts';
 import { timing } from '../../domain/timing.ts';
 import { newStage } from './member-table.ts';
@@ -197,7 +197,10 @@ export function conditionalWriteContract(open: () => ItemStore): void {
   test('one sends an event of the log, however many find it', async () => {
     const [store, stage] = [open(), newStage()];
     const sent: string[] = [];
-    const bus = { put: ({ id }: ScalingEvent) => Promise.resolve(void sent.push(id)) };
+    const bus = {
+      sources: EVENT_SOURCES,
+      put: ({ id }: ScalingEvent) => Promise.resolve(void sent.push(id)),
+    };
     const publisher = { store, bus, timing: timing(1), now: () => NOW_MS };
 
     const outcomes = await Promise.all(numbers.map(() => publishEvent(publisher, eventOf(stage, 'e'))));

@@ -35,7 +35,7 @@ const never = new AbortController().signal;
 async function startNode(instanceId = 'i-1') {
   metadata.leaves.set('instance-id', instanceId);
   const actions = new FakeActions();
-  const bus = new FakeBus();
+  const bus = new FakeBus(['chordfs.node']);
   const membership = new ManagedMembership({
     stage: plane.stage,
     launchHook: 'launch',

@@ -64,7 +64,7 @@ export class SimulatedNode {
   readonly membership: ManagedMembership;
   readonly metadata: FakeMetadata;
   readonly actions = new FakeActions();
-  readonly bus = new FakeBus();
+  readonly bus = new FakeBus(['chordfs.node']);
 
   private constructor(instanceId: string, metadata: FakeMetadata, options: SimulatedNodeOptions) {
     this.instanceId = instanceId;

@@ -8,7 +8,12 @@ import {
   usageAttribute,
 } from '../../domain/member-record.ts';
 import { metaKey, parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
-import type { EventSink, ScalingEvent } from '../../domain/scaling-log.ts';
+import {
+  EVENT_SOURCES,
+  type EventSink,
+  type EventSource,
+  type ScalingEvent,
+} from '../../domain/scaling-log.ts';
 import { servingRing } from '../../domain/serving-ring.ts';
 import {
   type Attribute,
@@ -23,14 +28,22 @@ import type { Dependencies } from '../../functions/reconcile.ts';
 import { FakeGroup, FakeInstances } from './fake-group.ts';
 import { newStage, type TestTable } from './member-table.ts';
 
-/** The stage's bus: keeps what it accepted; away when told so. */
+/** The stage's bus: keeps what it accepted; away when told so. Refuses what the sender's role does not allow. */
 export class FakeBus implements EventSink {
   readonly events: ScalingEvent[] = [];
   isAway = false;
 
+  readonly sources: readonly EventSource[];
+
+  /** @param sources Default: those of a function. */
+  constructor(sources: readonly EventSource[] = EVENT_SOURCES) {
+    this.sources = sources;
+  }
+
   async put(event: ScalingEvent): Promise<void> {
     await Promise.resolve();
     if (this.isAway) throw new Error('bus away');
+    if (!this.sources.includes(event.source)) throw new Error('AccessDenied');
     this.events.push(event);
   }
 
