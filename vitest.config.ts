@@ -4,8 +4,8 @@ import { ClosingLine } from './tests/closing-line.ts';
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
-    // They need python3: `npm run test:course-clients`.
-    exclude: [...configDefaults.exclude, 'tests/course-clients/**'],
+    // Scripts of their own: `npm run test:course-clients` needs python3, `npm run test:deploy` takes minutes.
+    exclude: [...configDefaults.exclude, 'tests/course-clients/**', 'tests/cases/{deploy,sls}.test.ts'],
     // Real processes on fixed ports share one machine: files run one after another, in their own process.
     fileParallelism: false,
     pool: 'forks',
