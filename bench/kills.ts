@@ -24,9 +24,13 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const NAMES = Array.from({ length: 150 }, (_, i) => `file ${i}.bin`);
-/** Short, so that collection runs into moves, reads and restarts, which ten minutes of grace would keep from it. */
+/**
+ * Short, so that collection runs into moves, reads and restarts, which ten minutes of grace would keep from it. But a
+ * tombstone must outlast the longest absence of a disk, as the day of a deployed node does: a pause of seconds and
+ * two starts of at most a minute and a half each.
+ */
 const TUNING = {
-  garbageLimits: { chunkGraceMs: 15_000, tombstoneMinAgeMs: 15_000 },
+  garbageLimits: { chunkGraceMs: 15_000, tombstoneMinAgeMs: 200_000 },
   timings: { garbageIntervalMs: 4_000 },
 };
 

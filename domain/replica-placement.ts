@@ -26,6 +26,9 @@ function successorsOf(key: Identifier, members: readonly RingMember[], count: nu
  * `current` serves: the owner (first) and the next R-1 members of those that own arcs now (active and draining).
  * `next` is what it will be once open joins and leaves are done (active and joining). Writes go to both, reads to
  * `current` alone, and ownership moves from one to the other only after the data has.
+ *
+ * `standIns` take the copy of a replica that cannot: the next R-1 active members. With any R-1 of all these gone, those
+ * left are the replicas, so that whoever owns the key then finds the copy by comparing with the others.
  */
 export function replicasOf(
   key: Identifier,
@@ -34,6 +37,7 @@ export function replicasOf(
   readonly current: readonly RingMember[];
   readonly next: readonly RingMember[];
   readonly writeSet: readonly RingMember[];
+  readonly standIns: readonly RingMember[];
 } {
   const current = successorsOf(
     key,
@@ -46,5 +50,10 @@ export function replicasOf(
     REPLICA_COUNT,
   );
   const pending = next.filter((member) => !current.includes(member));
-  return { current, next, writeSet: [...current, ...pending] };
+  const writeSet = [...current, ...pending];
+  const active = members.filter(({ phase }) => phase === 'active');
+  const standIns = successorsOf(key, active, writeSet.length + REPLICA_COUNT - 1)
+    .filter((member) => !writeSet.includes(member))
+    .slice(0, REPLICA_COUNT - 1);
+  return { current, next, writeSet, standIns };
 }

@@ -17,6 +17,11 @@ export interface ReplicatorOptions {
 
 /** After a replica failed to answer, how long writes do not wait for it if they can be acknowledged without it. */
 const DISTRUST_MS = 2_000;
+/**
+ * Of a replica's time, what a stand-in is given. Raised: a write waits longer for members that hang together, and its
+ * sender gives up first. Lowered: on slow disks writes are acknowledged by two.
+ */
+const STAND_IN_SHARE = 0.2;
 /** What a distrusted replica is given once the others are done: enough if it is well again, little if it is frozen. */
 const DISTRUSTED_GRACE_MS = 250;
 
@@ -32,7 +37,12 @@ export interface ReplicaWrite {
   ) => Promise<void>;
 }
 
-/** Puts one thing on all its replicas at once and decides whether it may be acknowledged (`write-quorum.ts`). */
+/**
+ * Puts one thing on all its replicas at once and decides whether it may be acknowledged (`write-quorum.ts`).
+ *
+ * A replica that fails is stood in for by one of the next members, so that also a write that a slow replica missed is
+ * on R of them and survives the loss of any R-1. Movement brings the copy home once the replica can take it.
+ */
 export class Replicator {
   readonly #options: ReplicatorOptions;
   /** Instance id -> when it last failed to answer. Holds members only, pruned with each change of the ring. */
@@ -63,6 +73,7 @@ export class Replicator {
     const outcomes = new Map<string, 'durable' | 'failed'>();
     const errors: unknown[] = [];
     const doubtful = replicas.writeSet.filter((member) => this.#isDistrusted(member));
+    const standIns = replicas.standIns.filter((member) => !this.#isDistrusted(member));
     const impatience = new AbortController();
     let grace: NodeJS.Timeout | undefined;
     const settle = (member: RingMember, outcome: 'durable' | 'failed') => {
@@ -83,6 +94,10 @@ export class Replicator {
           errors.push(error);
           settle(member, 'failed');
           this.#options.onMissed(member);
+          await this.#standIn(standIns, {
+            ...{ signals: [signal], send },
+            timeoutMs: STAND_IN_SHARE * timeoutMs,
+          });
         }
       }),
     );
@@ -90,6 +105,22 @@ export class Replicator {
     signal.throwIfAborted();
     if (writeVerdict(replicas, outcomes) === 'acknowledge') return;
     throw refusal(errors);
+  }
+
+  /** Takes the first of them that can; each stands in for one replica. None at all leaves the write to its quorum. */
+  async #standIn(
+    standIns: RingMember[],
+    sending: { readonly signals: readonly AbortSignal[] } & Pick<ReplicaWrite, 'timeoutMs' | 'send'>,
+  ): Promise<void> {
+    for (let member = standIns.shift(); member !== undefined; member = standIns.shift()) {
+      if (sending.signals.some(({ aborted }) => aborted)) return;
+      try {
+        await this.#sendTo(member, sending);
+        return;
+      } catch (error) {
+        if (!(error instanceof ChordfsError)) throw error;
+      }
+    }
   }
 
   async #sendTo(

@@ -156,23 +156,22 @@ export class Uploads {
     signal: AbortSignal,
   ) {
     const { replicator, placement, calls, limits } = this.#options;
-    let confirmedCount = 0;
-    const replicas = placement.of(chunk.key);
+    let unconfirmedCount = 0;
     try {
       await replicator.write({
-        replicas,
+        replicas: placement.of(chunk.key),
         signal,
         timeoutMs: limits.chunkTimeoutMs,
         send: async (member, options) => {
+          unconfirmedCount++;
           await calls.call(member, 'put-chunk', { chunk }, { ...options, payload: bytes });
-          confirmedCount++;
+          unconfirmedCount--;
         },
       });
     } finally {
       this.#slots.release();
-      const isUntouched =
-        confirmedCount === replicas.writeSet.length && this.#buffers.length < limits.bufferCount;
-      if (isUntouched) this.#buffers.push(new Uint8Array(bytes.buffer, 0, CHUNK_SIZE_BYTES));
+      if (unconfirmedCount === 0 && this.#buffers.length < limits.bufferCount)
+        this.#buffers.push(new Uint8Array(bytes.buffer, 0, CHUNK_SIZE_BYTES));
     }
   }
 

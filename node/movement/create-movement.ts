@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
+import { hashName } from '../../domain/file-key.ts';
 import { type Identifier, inArc } from '../../domain/identifier.ts';
 import type { MemberPhase } from '../../domain/member.ts';
 import { type RingMember, replicasOf } from '../../domain/replica-placement.ts';
@@ -9,7 +10,7 @@ import { Slots } from '../files/slots.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc, Store } from '../store/store.ts';
 import { ArcSync } from './arc-sync.ts';
-import { type HeldArc, heldArcs, SyncedArcs } from './arcs.ts';
+import { foreignArcs, type HeldArc, heldArcs, SyncedArcs } from './arcs.ts';
 import { Exposure } from './exposure.ts';
 import { GARBAGE_LIMITS, Garbage, type GarbageLimits } from './garbage.ts';
 import { HandOver } from './hand-over.ts';
@@ -184,6 +185,9 @@ class NodeMovement implements Movement {
 
   recordStored(name: string): void {
     this.#exposure.recordChanged(name);
+    const { calls, placement } = this.#options.plane;
+    if (!placement.of(hashName(name)).writeSet.some((member) => calls.isSelf(member)))
+      this.#loop.foreignArrived();
   }
 
   /** Every other member sees this node in the phase, and no write placed before that is still under way. */
@@ -220,9 +224,23 @@ class NodeMovement implements Movement {
       await this.#letThemPull(arc, targets, signal);
       await this.#handOver.confirm({ arc, targets, urgency: 'urgent', signal });
     }
+    await this.#giveBackForeign(signal);
     // Whoever joined or died meanwhile changed who must hold what.
     if (ring.snapshot().version !== version)
       throw new ChordfsError('NODE_NOT_READY', { reason: 'the ring changed' });
+  }
+
+  /**
+   * What was left here in a replica's stead goes as far as it can: the others have it as well, and a replica whose disk
+   * is full must not keep this node from leaving.
+   */
+  async #giveBackForeign(signal: AbortSignal): Promise<void> {
+    const { ring, store } = this.#options;
+    for (const { arc, next } of foreignArcs(ring.snapshot())) {
+      if (store.digestRecords(arc).count + store.digestChunks(arc).count === 0) continue;
+      await this.#handOver.confirm({ arc, targets: next, urgency: 'urgent', signal }).catch(ignoreOperating);
+      signal.throwIfAborted();
+    }
   }
 
   /**

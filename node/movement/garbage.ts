@@ -145,16 +145,22 @@ export class Garbage {
     }
   }
 
-  /** All replicas must have exactly this tombstone: one that has an older version would revive the file. */
+  /** All replicas must have exactly this tombstone: one that has an older version would revive the file, as would a stand-in. */
   async #dropTombstone({ name, version }: FileRecord, signal: AbortSignal): Promise<boolean> {
     const { ring, placement } = this.#options;
     if (!ring.owns(hashName(name))) return false;
-    const replicas = placement.of(hashName(name)).writeSet;
+    const { writeSet: replicas, standIns } = placement.of(hashName(name));
     const request = { name, role: 'replica' as const, inlineLimitBytes: 0 };
     for (const member of replicas) {
       const answer = await this.#ask(member, 'read-record', request, signal);
       const held = answer?.record;
       if (held === undefined || !held.deleted || compareVersions(held.version, version) !== 0) return false;
+    }
+    for (const member of standIns) {
+      const answer = await this.#ask(member, 'read-record', request, signal);
+      const held = answer?.record;
+      if (answer === undefined || (held !== undefined && compareVersions(held.version, version) < 0))
+        return false;
     }
     for (const member of replicas) await this.#ask(member, 'remove-tombstone', { name, version }, signal);
     return true;

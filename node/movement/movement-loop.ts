@@ -80,6 +80,14 @@ export class MovementLoop {
     this.wake();
   }
 
+  /** Something of another member's arc was left here in its stead: it is brought home soon after the last of it. */
+  foreignArrived(): void {
+    const wasSettling = this.#isSettling();
+    this.#changedAtMs = this.#options.now();
+    // While it settles the next comparison is near anyway, and under steady writes there would be no end to them.
+    if (!wasSettling) this.wake();
+  }
+
   wake(): void {
     this.#isWoken = true;
     this.#wake();
@@ -144,9 +152,13 @@ export class MovementLoop {
 
   /** Soon after a change there may be writes that an older view placed, and data to bring home. */
   #idleMs(): number {
+    const { timings } = this.#options;
+    return this.#isSettling() ? timings.settleMs : timings.idleIntervalMs;
+  }
+
+  #isSettling(): boolean {
     const { timings, now } = this.#options;
-    const isSettling = now() - this.#changedAtMs <= 2 * timings.settleMs + timings.foreignDelayMs;
-    return isSettling ? timings.settleMs : timings.idleIntervalMs;
+    return now() - this.#changedAtMs <= 2 * timings.settleMs + timings.foreignDelayMs;
   }
 
   async #sleep(durationMs: number): Promise<void> {

@@ -66,6 +66,14 @@ function violationsOf(events: readonly HistoryEvent[]): string[] {
     if (seen.some(isCurrent)) return [];
     if (read.value === undefined && before.length === 0) return [];
     const what = read.value ?? 'nothing';
-    return [`a read of ${read.name} from ${read.startMs.toFixed(1)} to ${read.endMs.toFixed(1)} saw ${what}`];
+    const newest = [...before].sort((a, b) => b.startMs - a.startMs)[0];
+    return [
+      `a read of ${read.name} ${timesOf(read)} saw ${what}, written ${seen.map(timesOf).join(' or ') || 'never'}` +
+        (newest === undefined ? '' : `; last acknowledged: ${newest.kind} ${timesOf(newest)}`),
+    ];
   });
+}
+
+function timesOf({ startMs, endMs }: HistoryEvent): string {
+  return `from ${startMs.toFixed(1)} to ${endMs.toFixed(1)}`;
 }

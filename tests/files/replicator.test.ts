@@ -7,25 +7,28 @@ import { WriteTracker } from '../../node/files/write-tracker.ts';
 import { testMember } from './cluster.ts';
 import { never } from './content.ts';
 
-const MEMBERS: RingMember[] = ['n0', 'n1', 'n2'].map((name, i) => ({
-  ...testMember(name, i + 1),
-  phase: 'active',
-}));
+const ringOf = (...names: readonly string[]): RingMember[] =>
+  names.map((name, i) => ({ ...testMember(name, i + 1), phase: 'active' }));
+const MEMBERS = ringOf('n0', 'n1', 'n2');
 const UNBEARABLE_MS = 60_000;
 
-async function ringWhereOneWasSilent(silent: string): Promise<(send: ReplicaWrite['send']) => Promise<void>> {
+/** Writes to the replicas of the first member's arc. */
+function writerIn(members: readonly RingMember[]): (send: ReplicaWrite['send']) => Promise<void> {
   const replicator = new Replicator({
     ring: {
-      snapshot: () => ({ version: 1, ringId: 'r', self: MEMBERS[0] as RingMember, members: MEMBERS }),
+      snapshot: () => ({ version: 1, ringId: 'r', self: members[0] as RingMember, members }),
       onChange: () => () => undefined,
     },
     tracker: new WriteTracker(),
     onMissed: () => undefined,
     now: () => 0,
   });
-  const replicas = replicasOf(identifier(0), MEMBERS);
-  const write = (send: ReplicaWrite['send']) =>
-    replicator.write({ replicas, signal: never(), timeoutMs: UNBEARABLE_MS, send });
+  const replicas = replicasOf(identifier(0), members);
+  return (send) => replicator.write({ replicas, signal: never(), timeoutMs: UNBEARABLE_MS, send });
+}
+
+async function ringWhereOneWasSilent(silent: string): Promise<(send: ReplicaWrite['send']) => Promise<void>> {
+  const write = writerIn(MEMBERS);
   await write(async ({ instanceId }) => {
     if (instanceId === silent) throw new ChordfsError('DEADLINE_EXCEEDED');
   });
@@ -64,4 +67,39 @@ test('a write that needs the replica that was silent waits for it', async () => 
   });
 
   await expect(writing).resolves.toBeUndefined();
+});
+
+test('a replica that fails is stood in for by the next member that can, sooner than its sender gives up', async () => {
+  const write = writerIn(ringOf('n0', 'n1', 'n2', 'n3', 'n4', 'n5'));
+  const holders: string[] = [];
+  const patienceMs = new Map<string, number>();
+
+  await write(async ({ instanceId }, { timeoutMs }) => {
+    patienceMs.set(instanceId, timeoutMs);
+    if (instanceId === 'n1') throw new ChordfsError('DEADLINE_EXCEEDED');
+    if (instanceId === 'n3') throw new ChordfsError('VOLUME_FULL');
+    holders.push(instanceId);
+  });
+
+  expect(holders.sort()).toEqual(['n0', 'n2', 'n4']);
+  expect(patienceMs.get('n4')).toBeLessThan(UNBEARABLE_MS / 2);
+});
+
+test('nobody stands in where all replicas have the copy, and a member that was silent is not asked to', async () => {
+  const write = writerIn(ringOf('n0', 'n1', 'n2', 'n3', 'n4'));
+  const asked: string[] = [];
+  const isSilent = new Set<string>();
+  const send: ReplicaWrite['send'] = async ({ instanceId }) => {
+    asked.push(instanceId);
+    if (isSilent.has(instanceId)) throw new ChordfsError('DEADLINE_EXCEEDED');
+  };
+
+  await write(send);
+  expect(asked.sort()).toEqual(['n0', 'n1', 'n2']);
+  for (const name of ['n1', 'n3']) isSilent.add(name);
+  await write(send);
+  asked.length = 0;
+  await write(send);
+
+  expect(asked.sort()).toEqual(['n0', 'n1', 'n2', 'n4']);
 });

@@ -57,6 +57,6 @@ describe('the write quorum', () => {
         ]),
       ),
     ).toBe('wait');
-    expect(writeVerdict({ current: [], next: [], writeSet: [] }, new Map())).toBe('refuse');
+    expect(writeVerdict({ current: [], next: [], writeSet: [], standIns: [] }, new Map())).toBe('refuse');
   });
 });
