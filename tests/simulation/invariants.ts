@@ -31,6 +31,13 @@ export function checkInvariants(simulation: Simulation, observation: Observation
   ownersSpeakForThemselves(simulation);
 }
 
+/** I3 and I9 alone: what must hold after any step, whatever a peer said before it. */
+export function checkPointers(observation: Observation): void {
+  listsAreOrdered(observation.node.state);
+  livesNeverGoBack(observation);
+  pointersAreCurrent(observation);
+}
+
 function fail(invariant: string, text: string): never {
   throw new InvariantError(`${invariant}: ${text}`);
 }
