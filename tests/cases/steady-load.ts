@@ -22,7 +22,10 @@ export class SteadyLoad {
   readonly #name: string;
   readonly #acknowledged: SampleFile[] = [];
   readonly #failures: string[] = [];
+  /** The node that the request under way was sent to, and whether that node is being killed. */
+  #underWay: { readonly address: string; isCutOff: boolean } | undefined;
   readonly #running: Promise<void>;
+  readonly #startedMs = performance.now();
   #uploads = 0;
   #downloads = 0;
   #isOver = false;
@@ -44,6 +47,11 @@ export class SteadyLoad {
     return this.#uploads + this.#downloads;
   }
 
+  /** To be called before a node is killed: a request that is under way to it may fail with it. */
+  expectDeathOf(address: string): void {
+    if (this.#underWay?.address === address) this.#underWay.isCutOff = true;
+  }
+
   async stop(): Promise<LoadReport> {
     this.#isOver = true;
     await this.#running;
@@ -55,8 +63,10 @@ export class SteadyLoad {
       const addresses = await this.#addresses();
       const address = addresses[Math.floor(this.#next() * addresses.length)];
       if (address !== undefined) {
+        this.#underWay = { address, isCutOff: false };
         if (this.#acknowledged.length === 0 || this.#next() < 0.3) await this.#upload(address);
         else await this.#download(address);
+        this.#underWay = undefined;
       }
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
@@ -73,11 +83,9 @@ export class SteadyLoad {
     try {
       const status = await upload(address, file.name, contentOf(file));
       if (status === 204) this.#acknowledged.push(file);
-      else this.#failures.push(`upload of ${file.name} through ${address}: ${status}`);
+      else this.#fail(`upload of ${file.name} through ${address}: ${status}`);
     } catch (error) {
-      this.#failures.push(
-        `upload of ${file.name} through ${address}: ${String((error as Error).cause ?? error)}`,
-      );
+      this.#fail(`upload of ${file.name} through ${address}: ${String((error as Error).cause ?? error)}`);
     }
   }
 
@@ -85,6 +93,11 @@ export class SteadyLoad {
     this.#downloads += 1;
     const file = this.#acknowledged[Math.floor(this.#next() * this.#acknowledged.length)];
     const fault = file === undefined ? undefined : await faultOf(address, file);
-    if (fault !== undefined) this.#failures.push(`download: ${fault}`);
+    if (fault !== undefined) this.#fail(`download: ${fault}`);
+  }
+
+  #fail(failure: string): void {
+    if (this.#underWay?.isCutOff !== true)
+      this.#failures.push(`${Math.round(performance.now() - this.#startedMs)} ms: ${failure}`);
   }
 }
