@@ -43,7 +43,7 @@ export class ManagedMembership implements Membership {
 
   async identify(signal: AbortSignal): Promise<NodeIdentity> {
     const options = this.#options;
-    const identity = await options.metadata.identity(signal);
+    const identity = await this.#knowYourself(signal);
     this.#context = {
       ...options,
       identity,
@@ -167,6 +167,25 @@ export class ManagedMembership implements Membership {
       context.log('warn', 'draining without the member table', { error: String(error) });
     }
     listener.drain({ cause, skip });
+  }
+
+  /** A metadata service that is slow to answer on a busy machine is no reason to end the process and start it anew. */
+  async #knowYourself(signal: AbortSignal): Promise<NodeIdentity> {
+    const { metadata, timing, log } = this.#options;
+    let identity: NodeIdentity | undefined;
+    await repeat({
+      name: 'identify',
+      periodMs: timing.metadataPollMs,
+      signal: this.#until(signal),
+      log,
+      work: async (until) => {
+        identity = await metadata.identity(until);
+        return 'stop';
+      },
+    });
+    signal.throwIfAborted();
+    assert(identity !== undefined, 'stopped before the node knew who it is');
+    return identity;
   }
 
   #fence(reason: string): void {

@@ -10,12 +10,19 @@ export class FakeMetadata {
     ['placement/availability-zone', 'us-east-1a'],
   ]);
   tokensGiven = 0;
+  /** How many requests it fails to answer before it works. */
+  failuresLeft = 0;
   #validToken = '';
   readonly #server: Server;
 
   private constructor() {
     this.#server = createServer((request, response) => {
       const path = request.url ?? '';
+      if (this.failuresLeft > 0) {
+        this.failuresLeft -= 1;
+        response.destroy();
+        return;
+      }
       if (request.method === 'PUT' && path === '/latest/api/token') {
         this.tokensGiven += 1;
         this.#validToken = `token-${this.tokensGiven}`;

@@ -76,6 +76,16 @@ describe('instance metadata', () => {
     expect(await client.targetLifecycleState(never)).toBe('Terminated');
   });
 
+  test('a service that does not work yet is asked again, and the node knows who it is', async () => {
+    metadata.failuresLeft = 3;
+
+    const { membership } = await startNode('i-7');
+
+    expect(metadata.failuresLeft).toBe(0);
+    expect(await membership.awaitAssignment({ signal: never })).toMatchObject({ role: 'creator' });
+    expect(await plane.member('i-7')).toMatchObject({ state: 'ASSIGNED' });
+  });
+
   test('a service that is not there is an error, not a hang', async () => {
     await expect(new HttpInstanceMetadata('http://127.0.0.1:9').identity(never)).rejects.toMatchObject({
       code: 'PEER_UNREACHABLE',
