@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
-import { type Identifier, inArc } from '../../domain/identifier.ts';
+import { type Identifier, identifier, inArc } from '../../domain/identifier.ts';
 import type { MemberPhase } from '../../domain/member.ts';
 import { type RingMember, replicasOf } from '../../domain/replica-placement.ts';
 import type { DataPlane } from '../files/data-plane.ts';
@@ -10,7 +10,7 @@ import { Slots } from '../files/slots.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc, Store } from '../store/store.ts';
 import { ArcSync } from './arc-sync.ts';
-import { foreignArcs, type HeldArc, heldArcs, SyncedArcs } from './arcs.ts';
+import { type HeldArc, heldArcs, SyncedArcs } from './arcs.ts';
 import { Exposure } from './exposure.ts';
 import { GARBAGE_LIMITS, Garbage, type GarbageLimits } from './garbage.ts';
 import { HandOver } from './hand-over.ts';
@@ -39,6 +39,8 @@ const PARALLEL_CALLS = 32;
 const MAX_FINAL_PASSES = 3;
 /** How long those who come after may make no progress of their own before a leaver pushes. */
 const PULL_PATIENCE_MS = 750;
+/** Names remembered for the case that this node leaves first. Whatever is beyond it, the other replicas have. */
+const MAX_LEFT_HERE = 10_000;
 
 export function createMovement(options: CreateMovementOptions): Movement {
   return new NodeMovement(options);
@@ -58,6 +60,8 @@ class NodeMovement implements Movement {
   readonly #nudges: Nudges;
   readonly #loop: MovementLoop;
   readonly #timings: MovementTimings;
+  /** Records of other members' arcs that this node took in a replica's stead and may not have brought home yet. */
+  readonly #leftHere = new Set<string>();
   #running: Promise<unknown> = Promise.resolve();
   #stopListening: () => void = () => undefined;
 
@@ -89,8 +93,11 @@ class NodeMovement implements Movement {
         timings: this.#timings,
         now: () => performance.now(),
       },
-      onPass: (held) =>
-        this.#exposure.ownArcsChanged(held.filter((each) => this.#isOwn(each)).map(({ arc }) => arc)),
+      onPass: (held) => {
+        this.#exposure.ownArcsChanged(held.filter((each) => this.#isOwn(each)).map(({ arc }) => arc));
+        for (const name of this.#leftHere)
+          if (store.digestRecords(positionOf(name)).count === 0) this.#leftHere.delete(name);
+      },
     });
     // Every transfer under way listens to it; how many that may be is the pacer's affair.
     setMaxListeners(0, signal);
@@ -186,8 +193,9 @@ class NodeMovement implements Movement {
   recordStored(name: string): void {
     this.#exposure.recordChanged(name);
     const { calls, placement } = this.#options.plane;
-    if (!placement.of(hashName(name)).writeSet.some((member) => calls.isSelf(member)))
-      this.#loop.foreignArrived();
+    if (placement.of(hashName(name)).writeSet.some((member) => calls.isSelf(member))) return;
+    if (this.#leftHere.size < MAX_LEFT_HERE) this.#leftHere.add(name);
+    this.#loop.foreignArrived();
   }
 
   /** Every other member sees this node in the phase, and no write placed before that is still under way. */
@@ -235,10 +243,13 @@ class NodeMovement implements Movement {
    * is full must not keep this node from leaving.
    */
   async #giveBackForeign(signal: AbortSignal): Promise<void> {
-    const { ring, store } = this.#options;
-    for (const { arc, next } of foreignArcs(ring.snapshot())) {
-      if (store.digestRecords(arc).count + store.digestChunks(arc).count === 0) continue;
-      await this.#handOver.confirm({ arc, targets: next, urgency: 'urgent', signal }).catch(ignoreOperating);
+    const { store, plane } = this.#options;
+    for (const name of this.#leftHere) {
+      // Its position alone: comparing whole arcs of others would bring back to them what they have collected.
+      const arc = positionOf(name);
+      if (store.digestRecords(arc).count === 0) continue;
+      const targets = plane.placement.of(arc.to).next.filter((member) => !plane.calls.isSelf(member));
+      await this.#handOver.confirm({ arc, targets, urgency: 'urgent', signal }).catch(ignoreOperating);
       signal.throwIfAborted();
     }
   }
@@ -309,4 +320,10 @@ class NodeMovement implements Movement {
 
 function ignoreOperating(error: unknown): void {
   if (!(error instanceof ChordfsError)) throw error;
+}
+
+/** Of the names with one identifier, nearly always one. */
+function positionOf(name: string): Arc {
+  const to = hashName(name);
+  return { from: identifier((to - 1) >>> 0), to };
 }

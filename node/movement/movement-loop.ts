@@ -80,12 +80,12 @@ export class MovementLoop {
     this.wake();
   }
 
-  /** Something of another member's arc was left here in its stead: it is brought home soon after the last of it. */
+  /** Something of another member's arc was left here in its stead: it is brought home soon. */
   foreignArrived(): void {
-    const wasSettling = this.#isSettling();
+    // The next comparisons are near anyway; and started anew by each of many writes, the wait would have no end.
+    if (this.#isSettling()) return;
     this.#changedAtMs = this.#options.now();
-    // While it settles the next comparison is near anyway, and under steady writes there would be no end to them.
-    if (!wasSettling) this.wake();
+    this.wake();
   }
 
   wake(): void {
