@@ -5,6 +5,7 @@ import {
   DescribeAutoScalingGroupsCommand,
   DescribeInstanceRefreshesCommand,
   StartInstanceRefreshCommand,
+  UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { hasName } from './error-name.ts';
 
@@ -57,23 +58,40 @@ export function isOutdated({ instances, launchTemplateVersion }: DeployedGroup):
   );
 }
 
+/** What the nodes in service run: the newest version that has proven itself, unless that is the new one already. */
+function provenVersion({ instances, launchTemplateVersion }: DeployedGroup): string | undefined {
+  return instances
+    .filter(({ lifecycleState }) => lifecycleState === 'InService')
+    .map((instance) => instance.launchTemplateVersion)
+    .filter((version) => version !== undefined && version !== launchTemplateVersion)
+    .sort((a, b) => Number(b) - Number(a))[0];
+}
+
 /**
  * Replaces the nodes one by one by the new version, the new one first: a node is in service only when it holds its
  * data, so nothing is lost on the way, also in a group of one. A version that never gets there is rolled back.
+ *
+ * Auto Scaling rolls back to what the group was configured with when the refresh began, and by then the stack update
+ * has given it the new version. So the group first goes back to what its nodes run; the refresh brings the new version
+ * and, if it succeeds, leaves the group with it.
  */
 export async function refreshNodes(
   autoScaling: AutoScalingClient,
   autoScalingGroupName: string,
-  { launchTemplateId, launchTemplateVersion }: DeployedGroup,
+  group: DeployedGroup,
 ): Promise<'started' | 'running already'> {
+  const AutoScalingGroupName = autoScalingGroupName;
+  const wanted = { LaunchTemplateId: group.launchTemplateId, Version: group.launchTemplateVersion };
+  const configure = (LaunchTemplate: typeof wanted) =>
+    autoScaling.send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName, LaunchTemplate }));
+  const Version = provenVersion(group);
+  if (Version !== undefined) await configure({ ...wanted, Version });
   try {
     await autoScaling.send(
       new StartInstanceRefreshCommand({
-        AutoScalingGroupName: autoScalingGroupName,
+        AutoScalingGroupName,
         Strategy: 'Rolling',
-        DesiredConfiguration: {
-          LaunchTemplate: { LaunchTemplateId: launchTemplateId, Version: launchTemplateVersion },
-        },
+        DesiredConfiguration: { LaunchTemplate: wanted },
         Preferences: {
           MinHealthyPercentage: 100,
           // At least one more than desired, and no more in a small group: nodes that join or leave do it best alone.
@@ -88,6 +106,7 @@ export async function refreshNodes(
     );
     return 'started';
   } catch (error) {
+    if (Version !== undefined) await configure(wanted);
     if (hasName(error, 'InstanceRefreshInProgress', 'InstanceRefreshInProgressFault'))
       return 'running already';
     throw error;
