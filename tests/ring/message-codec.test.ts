@@ -23,7 +23,8 @@ const grant = fc.option(
   fc.record({
     member,
     arcFrom: fc.option(id, { nil: undefined }),
-    leaseMs: fc.double({ noNaN: true, min: -1e6, max: 1e6 }),
+    // -0 is the one duration that the wire does not tell from another, 0.
+    leaseMs: fc.double({ noNaN: true, min: -1e6, max: 1e6 }).map((ms) => ms + 0),
     rightMs: fc.nat(),
   }),
   { nil: undefined },
