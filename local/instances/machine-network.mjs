@@ -81,7 +81,8 @@ function peerOf(given) {
   // `net.connect` hands over arguments that it has normalized to [options, callback].
   const options = Array.isArray(first) ? first[0] : first;
   if (typeof options === 'object' && options !== null) {
-    if (options.path !== undefined) return undefined;
+    // A path is a socket in the file system. Agents of `node:http` say null where they mean none.
+    if (typeof options.path === 'string') return undefined;
     return { address: String(options.host ?? '127.0.0.1'), port: Number(options.port) };
   }
   return { address: typeof second === 'string' ? second : '127.0.0.1', port: Number(options) };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { memberKey } from '../../domain/member-record.ts';
+import { timing } from '../../domain/timing.ts';
 import { download, faultsOf, upload } from '../end-to-end/node-client.ts';
 import { until } from '../end-to-end/until.ts';
 import { CaseCloud, PATIENCE_MS } from './case-cloud.ts';
@@ -8,13 +9,16 @@ import { SteadyLoad } from './steady-load.ts';
 vi.setConfig({ testTimeout: 2 * PATIENCE_MS, hookTimeout: 2 * PATIENCE_MS });
 
 const STAGE = 'dev';
+const TIME_SCALE = 20;
 /** A short form; `npm run campaign:outages` takes the ten minutes of the case. */
 const OUTAGE_MS = 6_000;
+/** Twice what the control plane lets a member be silent: the reconciler has met the silence more than once. */
+const SILENT_MS = 2 * timing(TIME_SCALE).heartbeatStaleMs;
 
 let given: CaseCloud;
 
 beforeAll(async () => {
-  given = await CaseCloud.start({ desired: 3 });
+  given = await CaseCloud.start({ desired: 3, timeScale: TIME_SCALE });
   await given.untilTableIsRight();
 });
 afterAll(() => given?.stop());
@@ -39,6 +43,47 @@ describe('given a table that differs from the group', () => {
     const after = await given.untilState(id, 'ACTIVE');
 
     expect(after).toMatchObject({ position: before?.position, ringId: before?.ringId });
+    await given.untilTableIsRight();
+  });
+});
+
+/** Every ACTIVE member has reported a moment ago. */
+async function untilReported(): Promise<void> {
+  await until(
+    'every member reports',
+    async () => {
+      const members = await given.members();
+      return members
+        .filter(({ state }) => state === 'ACTIVE')
+        .every(({ heartbeatMs = 0 }) => Date.now() - heartbeatMs < 5_000);
+    },
+    PATIENCE_MS,
+  );
+}
+
+async function untilSilent(instanceId: string): Promise<void> {
+  await until(
+    `${instanceId} is silent`,
+    async () => Date.now() - ((await given.member(instanceId))?.heartbeatMs ?? Date.now()) > SILENT_MS,
+    PATIENCE_MS,
+  );
+}
+
+describe('given a member that cannot reach AWS', () => {
+  test('case 50: it serves, is not buried for its silence alone, and reports again afterwards', async () => {
+    const [{ instanceId: id = '', publicIp = '' } = {}] = await given.cloud.nodes();
+    given.machines.cutFromCloud(id);
+    await untilSilent(id);
+
+    expect(await upload(publicIp, 'from the island.txt', Buffer.from('here'))).toBe(204);
+    for (const ip of await given.test.publicIps())
+      expect((await download(ip, 'from the island.txt')).body.toString()).toBe('here');
+    expect((await given.member(id))?.state).toBe('ACTIVE');
+    given.machines.heal([id]);
+
+    await untilReported();
+    expect(given.ids()).toContain(id);
+    expect(given.log('Member Lost', id)).toEqual([]);
     await given.untilTableIsRight();
   });
 });
@@ -75,16 +120,7 @@ describe.each([
 
     outage.end();
     await given.untilTableIsRight();
-    await until(
-      'somebody has reported since',
-      async () => {
-        const members = await given.members();
-        return members
-          .filter(({ state }) => state === 'ACTIVE')
-          .every(({ heartbeatMs = 0 }) => Date.now() - heartbeatMs < 5_000);
-      },
-      PATIENCE_MS,
-    );
+    await untilReported();
     const { failures, downloads } = await load.stop();
 
     expect(during).toBeGreaterThan(10);
