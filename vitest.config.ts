@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['tests/**/*.test.ts'],
     // Scripts of their own: `npm run test:course-clients` needs python3, `npm run test:deploy` takes minutes.
     exclude: [...configDefaults.exclude, 'tests/course-clients/**', 'tests/cases/{deploy,sls}.test.ts'],
+    setupFiles: ['tests/property-seed.ts'],
     // Real processes on fixed ports share one machine: files run one after another, in their own process.
     fileParallelism: false,
     pool: 'forks',
