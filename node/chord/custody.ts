@@ -47,11 +47,12 @@ export function isResponsible(node: NodeState, key: Identifier): boolean {
 }
 
 /** Chord as published: whatever lies after the predecessor is one's own. */
-function isBehindPredecessor({ pointers, self, config }: NodeState, key: Identifier): boolean {
+function isBehindPredecessor({ pointers, self, config, newcomer }: NodeState, key: Identifier): boolean {
   const { predecessor, successorList } = pointers;
   const isLone = successorList.every(({ id }) => id === self.id);
   if (predecessor === undefined) return isLone || !config.corrections.keepDeadPredecessor;
-  return inArc(key, predecessor.id, self.id);
+  const isServing = newcomer === undefined || !sameLife(newcomer.member, predecessor);
+  return inArc(key, isServing ? predecessor.id : newcomer.arcFrom, self.id);
 }
 
 /** Whether this node may say "mine" at that moment: the arc is its own, checked, and its lease is valid. */

@@ -147,13 +147,10 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
   }
   const bracket = narrowed(node, lookup, pending.to);
   const better = reply.to.filter((member) => isWithin(node, bracket, member));
+  const left = lookup.candidates.filter((member) => isWithin(node, bracket, member));
   // Others still count on a member that we gave up: it may be back. It is asked when nobody else is left.
   const isTrusted = ({ instanceId }: RingMember) => !hasVerdict(node, instanceId);
-  const candidates = [
-    ...better.filter(isTrusted),
-    ...lookup.candidates,
-    ...better.filter((member) => !isTrusted(member)),
-  ];
+  const candidates = [...better.filter(isTrusted), ...left, ...better.filter((member) => !isTrusted(member))];
   proceed(turn, lookupId, { ...lookup, candidates, bracket });
 }
 

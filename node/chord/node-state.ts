@@ -66,6 +66,8 @@ export interface NodeState {
   /** Lives that ended, which could not be told while the member table was away: told again once it answers. */
   readonly untold: readonly Member[];
   readonly fingers: Fingers;
+  /** Without the member table: our predecessor came in and does not serve yet, so our arc begins where it did before. */
+  readonly newcomer: { readonly member: Member; readonly arcFrom: Identifier } | undefined;
   readonly schedule: Schedule;
   /** Deliver `woken` at this moment (of `Instant.nowMs`). Changes with every step; Infinity: nothing is due. */
   readonly wakeAtMs: number;

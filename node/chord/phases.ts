@@ -81,7 +81,9 @@ function enter(turn: Turn, phase: MemberPhase): void {
 function askForArc(turn: Turn): void {
   const { node } = turn;
   if (!node.config.memberTable) {
-    enter(turn, 'active');
+    const successor = node.pointers.successorList[0];
+    if (successor === undefined) postpone(turn);
+    else call(turn, successor, { kind: 'activate', from: node.self }, { kind: 'activate' });
     return;
   }
   if (!node.config.corrections.ownershipAfterData) {
@@ -104,7 +106,7 @@ export function activateAnswered(turn: Turn, reply: Answer): void {
   if (node.entering?.phase !== 'active' || node.phase !== 'joining') return;
   switch (reply.kind) {
     case 'ceded':
-      takeArc(turn, reply);
+      if (node.config.memberTable) takeArc(turn, reply);
       enter(turn, 'active');
       renewLeaseNow(turn);
       return;

@@ -48,6 +48,7 @@ function byFingers(
   isUsable: (member: Member) => boolean,
 ): readonly RingMember[] {
   const { self, pointers, fingers } = node;
+  const { predecessor, predecessorIsDead } = pointers;
   const list = pointers.successorList.filter(isUsable);
   const owner = list.find((member) => inArc(key, self.id, member.id));
   const preceding = [...fingers.members.map(({ member }) => member), ...list]
@@ -58,7 +59,8 @@ function byFingers(
   const owners = owner === undefined ? [] : list.slice(list.indexOf(owner));
   const chosen: Member[] = [...owners, ...preceding];
   const unique = chosen.filter((member, i) => chosen.findIndex(({ id }) => id === member.id) === i);
-  return unique
-    .slice(0, owners.length + CANDIDATES_BY_FINGERS)
-    .map((member) => ({ ...member, phase: 'active' }));
+  const named = unique.slice(0, owners.length + CANDIDATES_BY_FINGERS);
+  // Whoever was sent here for a key before our arc finds its owner there: one that came in just now.
+  if (predecessor !== undefined && !predecessorIsDead && isUsable(predecessor)) named.push(predecessor);
+  return named.map((member) => ({ ...member, phase: 'active' }));
 }

@@ -11,6 +11,7 @@ import { grantLease, grantorOf, isAlone, leaseAnswered, leaseRequest } from './c
 import { exchangeWith } from './exchange.ts';
 import { findMember } from './member-table.ts';
 import type { Answer, Pointers, PointersAnswer, StabilizeRequest } from './message.ts';
+import { noteNewcomer } from './newcomer.ts';
 import { learn, learnAll, nearestKnown, newsFor, newsUpTo, noteTold } from './news.ts';
 import type { PendingCall, Purpose } from './node-state.ts';
 import { pointersDigest, rectify, sameLife, successorListFrom } from './ring-pointers.ts';
@@ -110,6 +111,7 @@ export function answerStabilize(turn: Turn, request: StabilizeRequest, callId: n
   if (!isKnownDead) {
     learn(turn, from);
     if (request.notify) notified(turn, from);
+    if (isAdmittedAfterUs(turn, from)) contact(turn, from);
   }
   const lease = isKnownDead
     ? ({ kind: 'replaced' } as const)
@@ -122,6 +124,13 @@ export function answerStabilize(turn: Turn, request: StabilizeRequest, callId: n
   answer(turn, callId, pointersAnswer(turn, from, { knownDigest: request.knownDigest, lease }));
 }
 
+/** A newcomer's other neighbour need not wait for its next round to look at it: it has just been heard. */
+function isAdmittedAfterUs({ node }: Turn, from: RingMember): boolean {
+  const head = node.pointers.successorList[0];
+  if (from.phase !== 'joining' || !node.config.corrections.serialAdmission) return false;
+  return head !== undefined && inOpenArc(from.id, node.self.id, head.id);
+}
+
 /** It was declared dead, and does not know it yet. */
 function isPastLife(turn: Turn, from: RingMember): boolean {
   const entry = findMember(turn.node.table, from.id);
@@ -131,12 +140,13 @@ function isPastLife(turn: Turn, from: RingMember): boolean {
 }
 
 /** Rectify (Zave). A notifier farther away than our predecessor makes us look at the predecessor. */
-function notified(turn: Turn, from: Member): void {
+function notified(turn: Turn, from: RingMember): void {
   const { node } = turn;
   const before = node.pointers.predecessor;
   const { rectifyChecks } = node.config.corrections;
   node.pointers = rectify(node.pointers, from, node.self, rectifyChecks);
   const after = node.pointers.predecessor;
+  noteNewcomer(turn, from, before);
   if (node.admitting !== undefined && after?.instanceId === node.admitting.member.instanceId) {
     node.admitting = undefined;
   }

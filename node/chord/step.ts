@@ -21,6 +21,7 @@ import {
 } from './join.ts';
 import { lookupAnswered, lookupFailed, retryLookups, startLookup } from './lookup.ts';
 import type { Answer, Request } from './message.ts';
+import { giveToNewcomer } from './newcomer.ts';
 import { announceFailed, learn, learnAll, spread } from './news.ts';
 import type { NodeState, PendingCall, Step } from './node-state.ts';
 import {
@@ -198,7 +199,8 @@ function receiveInside(turn: Turn, request: InsideRequest, callId: number): void
       joinAfter(turn, request, callId);
       return;
     case 'activate':
-      cede(turn, request.from, callId);
+      if (node.config.memberTable) cede(turn, request.from, callId);
+      else giveToNewcomer(turn, request.from, callId);
       return;
     case 'handOver':
       acceptHandOver(turn, request.from, request, callId);

@@ -107,14 +107,21 @@ function mayBeLast(turn: Turn, grantee: Grantee): boolean {
   return hasWonAgainst(turn, grantee.member) || isLastListed(turn, grantee);
 }
 
-/** By the table's fresh word every other serving member is gone. */
-function isLastListed(turn: Turn, { heardAtMs }: Grantee): boolean {
+/**
+ * By the table's word, asked for after they were gone, every other serving member is: one that died later may have
+ * replaced us before, and have let in somebody of whom neither the table nor we had heard by then.
+ */
+export function isLastListed(turn: Turn, { heardAtMs }: Grantee): boolean {
   const { registered, self } = turn.node;
   if (registered === undefined || registered.atMs <= heardAtMs) return false;
   const others = registered.serving.filter(({ instanceId }) => instanceId !== self.instanceId);
+  const wasGone = (member: Member) => {
+    const suspicion = verdictOn(turn.node, member);
+    return suspicion?.verdict === 'refused' && suspicion.verdictAtMs <= registered.atMs;
+  };
   return (
     registered.lives.get(self.instanceId) === self.incarnation &&
-    others.every((member) => verdictOn(turn.node, member)?.verdict === 'refused' || isResuming(turn, member))
+    others.every((member) => wasGone(member) || isResuming(turn, member))
   );
 }
 

@@ -5,10 +5,12 @@ import { boundsOf, changeCustody, extended, granteeAt, grantorOf, hasLease, isAl
 import { findMember, firstBefore, firstFrom } from './member-table.ts';
 import type { Answer, GrantBounds } from './message.ts';
 import { learn } from './news.ts';
-import type { Grantee, NodeState } from './node-state.ts';
+import type { Ceded, Grantee, NodeState } from './node-state.ts';
 import { sameLife } from './ring-pointers.ts';
+import { isLastListed } from './take-over.ts';
 import { answer, servesNow, type Turn } from './turn.ts';
 import { verdictOn } from './verdict.ts';
+import { askTableSoon } from './vouching.ts';
 
 /**
  * A joining member holds everything and asks for its arc. We stop to serve it at once, report the smaller arc to our
@@ -106,7 +108,7 @@ function cededAnswer(turn: Turn, grantee: Grantee): Answer {
   const { custody } = node;
   const ceded =
     custody.ceded !== undefined && sameLife(custody.ceded.to, grantee.member) ? custody.ceded : undefined;
-  if (ceded !== undefined && custody.reportedSequence < ceded.sequence && !isNobodyToReportTo(node)) {
+  if (ceded !== undefined && custody.reportedSequence < ceded.sequence && !mayTellUnreported(turn, ceded)) {
     return { kind: 'pending' };
   }
   const arcFrom = ceded?.from ?? grantee.arcFrom ?? guessedArcFrom(turn, grantee);
@@ -138,11 +140,21 @@ export function inheritedGrantee(turn: Turn, { next }: Grantee, arcFrom: Identif
   return { ...newGrantee(turn, member, arcFrom), arcFrom: told?.arcFrom, isExact: false };
 }
 
-/** Every other serving member's process is gone, and what it knew of our arc with it. */
-function isNobodyToReportTo(node: NodeState): boolean {
-  return node.table.serving.every(
+/**
+ * Every other serving member's process is gone, and what it knew of our arc with it. But before it died one of them
+ * may have replaced us, and have passed our arc on: not while our lease is valid, and not if the member table, asked
+ * after they died, lists us and nobody else.
+ */
+function mayTellUnreported(turn: Turn, { grantee }: Ceded): boolean {
+  const { node } = turn;
+  const isEverybodyGone = node.table.serving.every(
     (member) => member.instanceId === node.self.instanceId || verdictOn(node, member)?.verdict === 'refused',
   );
+  if (!isEverybodyGone) return false;
+  if (hasLease(node, turn.nowMs) || !node.config.registry) return true;
+  if (grantee !== undefined && isLastListed(turn, grantee)) return true;
+  askTableSoon(turn);
+  return false;
 }
 
 function notInArc(node: NodeState, from: Member): Answer {

@@ -74,6 +74,7 @@ export function createNode(self: Member, config: ChordConfig = DEFAULT_CONFIG): 
     untold: [],
     resuming: new Map(),
     fingers: { members: [], next: 0 },
+    newcomer: undefined,
     schedule: {
       stabilizeAtMs: Number.POSITIVE_INFINITY,
       lastStabilizeAtMs: Number.NEGATIVE_INFINITY,

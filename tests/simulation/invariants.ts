@@ -185,8 +185,8 @@ function ownersSpeakForThemselves({ unconfirmed }: Simulation): void {
 }
 
 /** I2 and I4. */
-export function ringIsWhole(shape: RingShape, simulation: Simulation): void {
-  const flaw = shape.flawAfter(simulation);
+export function ringIsWhole(shape: RingShape, simulation: Simulation, observation: Observation): void {
+  const flaw = shape.flawAfter(simulation, observation);
   if (flaw !== undefined) fail('I2/I4', flaw);
 }
 

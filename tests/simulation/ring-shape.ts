@@ -2,7 +2,9 @@
  * I2 and I4, looked at after every step: one ordered ring that all members reach, and no member that was part of
  * every list is left out of one again. Only a failure may do that (Zave, TSE 2017), or the belief in one: while some
  * member is frozen, cut off, or given up although it lives, two halves may each go on with the lists they have, and
- * custody alone (I6) keeps them apart. So the watch pauses then, and goes on once every list is whole again.
+ * custody alone (I6) keeps them apart. So the watch pauses then, and goes on once every list is whole again. So it does
+ * when a whole ring starts cold: that is a new ring by the member table's list of those who served, and a newcomer that
+ * outlived the ring it was coming into is in none of its lists until it is met again.
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
@@ -10,6 +12,7 @@ import type { NodeState } from '../../node/chord/step.ts';
 import { insideById } from './oracle.ts';
 import type { SimulatedNode } from './simulated-node.ts';
 import type { Simulation } from './simulation.ts';
+import type { Observation } from './simulation-options.ts';
 
 /** An answer given before a member was in every list is over after this: the longest timeout, and clocks that differ. */
 const OLD_ANSWERS_MS = 600;
@@ -22,11 +25,12 @@ export class RingShape {
   #seen = '';
 
   /** What is wrong after this step; undefined: nothing. */
-  flawAfter(simulation: Simulation): string | undefined {
+  flawAfter(simulation: Simulation, { event }: Observation): string | undefined {
     const inside = insideById(simulation);
     const lives = inside.map(({ member }) => lifeOf(member)).join();
     const shape = `${lives} ${inside.map(({ state }) => shapeOf(state)).join(' ')}`;
-    const isExcused = isDisturbed(simulation, inside);
+    const isColdStart = event.kind === 'commanded' && event.command.kind === 'coldStart';
+    const isExcused = isColdStart || isDisturbed(simulation, inside);
     if (isExcused) this.#pause();
     if (shape === this.#seen && !isExcused && this.#isWatching) return undefined;
     this.#seen = shape;

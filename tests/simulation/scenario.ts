@@ -40,7 +40,7 @@ export function runScenario({ seed, config, trace }: ScenarioOptions): ScenarioR
     clockSkew: 0.002,
     observe(current, observation) {
       checkInvariants(current, observation);
-      ringIsWhole(shape, current);
+      ringIsWhole(shape, current, observation);
       historyIsRight(history, current, observation);
       if (current.counts.events > MAX_EVENTS) throw new Error('more events than any run should need');
     },

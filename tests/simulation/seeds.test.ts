@@ -12,6 +12,8 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [2121, 'a member stood in for one that had held a longer lease from another dead member'],
   [2664, 'the last one was not sure of it while another waited for its old place'],
   [2756, 'a decision of the member table was asked for again and again while a lease ran out'],
+  [5343, 'a member that had been replaced gave its arc to a newcomer once those who replaced it had died'],
+  [10_558, 'a ring that starts cold does not list a newcomer that outlived the ring it was coming into'],
   [10_760, 'members back from a restart asked only those that were gone'],
   [22_604, 'as 2121, with three in a row'],
   [28_090, 'a leaver that had been replaced made a newcomer owner of the whole circle'],
