@@ -33,6 +33,7 @@ export function contactsPerLookup(options: {
   readonly lookupCount: number;
   readonly seed: number;
   readonly config: ChordConfig;
+  readonly newcomerCount?: number;
 }): Distribution {
   const ring = new QuietRing(options);
   const routes = Array.from({ length: options.lookupCount }, () => ring.lookUp());

@@ -46,13 +46,19 @@ export class QuietRing {
     readonly memberCount: number;
     readonly seed: number;
     readonly config: ChordConfig;
+    /** So many of the members came in since the fingers were looked up. */
+    readonly newcomerCount?: number;
   }) {
-    const { memberCount, seed, config } = options;
+    const { memberCount, seed, config, newcomerCount = 0 } = options;
     this.#simulation = new Simulation({ seed, config, observe: (_, step) => this.#observe(step) });
     this.#dice = new Dice(seed ^ 0x5bd1e995);
     const ids = new Set<Identifier>();
     while (ids.size < memberCount) ids.add(this.#randomKey());
-    this.#nodes = placeIdealRing(this.#simulation, { ids: [...ids], isMaintained: false });
+    this.#nodes = placeIdealRing(this.#simulation, {
+      ids: [...ids],
+      isMaintained: false,
+      newcomers: new Set([...ids].slice(0, newcomerCount)),
+    });
     for (const node of this.#nodes) this.#states.set(node, node.state);
     this.#alive = this.#nodes;
   }

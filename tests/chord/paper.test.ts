@@ -87,6 +87,29 @@ test('IV-E, theorem IV.3: after any joins, stabilization makes every successor p
   expect(untilIdeal(simulation)).toBeLessThan(60_000);
 });
 
+describe('IV-E3, theorem IV.4: N more members have joined since the fingers were looked up', () => {
+  const contactsAmong = (oldCount: number, newcomerCount: number) =>
+    contactsPerLookup({
+      memberCount: oldCount + newcomerCount,
+      newcomerCount,
+      lookupCount: 400,
+      seed: 6,
+      config: { ...AS_PUBLISHED, hopBudget: 1_000 },
+    });
+
+  test.each([32, 128])('and lookups still contact O(log N) members (N = %i)', (n) => {
+    const { mean, p99 } = contactsAmong(n, n);
+
+    // ½ log N to the last member from before, one newcomer after it on the mean, and the owner.
+    expect(mean).toBeLessThanOrEqual(0.5 * Math.log2(n) + 1 + 1 + 0.5);
+    expect(p99).toBeLessThanOrEqual(2 * Math.log2(n) + 2);
+  });
+
+  test('it would not hold for fifteen times as many newcomers', () => {
+    expect(contactsAmong(16, 240).mean).toBeGreaterThan(0.5 * Math.log2(256) + 1 + 1 + 0.5);
+  });
+});
+
 describe('IV-E3, theorems IV.5 and IV.6: lists of r = 2 log N, and every member fails with probability ½', () => {
   const N = 128;
   function lookUpAmongDead(successorListLength: number) {

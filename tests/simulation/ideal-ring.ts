@@ -15,6 +15,8 @@ export interface IdealRingOptions {
   readonly ids: readonly Identifier[];
   /** Off: no member ever does anything by itself, and leases last for ever. For figures of routing alone. */
   readonly isMaintained: boolean;
+  /** Came in since the fingers were looked up: pointers name them, fingers do not. */
+  readonly newcomers?: ReadonlySet<Identifier>;
 }
 
 /** Adds the nodes to the simulation, all in one ring, ascending by identifier. */
@@ -23,10 +25,12 @@ export function placeIdealRing(simulation: Simulation, options: IdealRingOptions
   const nodes = ids.map((id) => simulation.addNode(id));
   const members = nodes.map(({ member }): RingMember => ({ ...member, phase: 'active' }));
   const table = simulation.config.memberTable ? tableOf(members) : undefined;
+  const { newcomers, isMaintained } = options;
+  const fingered = newcomers === undefined ? members : members.filter(({ id }) => !newcomers.has(id));
   for (const [index, node] of nodes.entries()) {
     simulation.start(node);
     simulation.registry.write(node.member, 'active');
-    settle(simulation, { node, index, members, table, isMaintained: options.isMaintained });
+    settle(simulation, { node, index, members, fingered, table, isMaintained });
   }
   for (const node of nodes) simulation.planWake(node);
   return nodes;
@@ -40,6 +44,8 @@ interface Place {
   readonly node: SimulatedNode;
   readonly index: number;
   readonly members: readonly RingMember[];
+  /** Those that may be fingers. */
+  readonly fingered: readonly RingMember[];
   readonly table: MemberTable | undefined;
   readonly isMaintained: boolean;
 }
@@ -65,7 +71,7 @@ function settle(simulation: Simulation, place: Place): void {
     },
     table: table ?? node.state.table,
     custody: custodyOf(simulation, place, isMaintained ? nowMs : Number.POSITIVE_INFINITY),
-    fingers: table === undefined ? fingersOf(simulation, members, index) : node.state.fingers,
+    fingers: table === undefined ? fingersOf(simulation, place) : node.state.fingers,
     schedule: {
       ...node.state.schedule,
       stabilizeAtMs,
@@ -112,7 +118,7 @@ function custodyOf(simulation: Simulation, { members, index }: Place, fromMs: nu
 }
 
 /** What fix_fingers finds after it has gone once through all of them. */
-function fingersOf({ config }: Simulation, members: readonly RingMember[], index: number): Fingers {
+function fingersOf({ config }: Simulation, { members, fingered, index }: Place): Fingers {
   const self = members[index]?.id;
   const last = members[(index + Math.min(config.successorListLength, members.length - 1)) % members.length];
   const fingers: { slot: number; member: RingMember }[] = [];
@@ -122,8 +128,10 @@ function fingersOf({ config }: Simulation, members: readonly RingMember[], index
     const slot = slotBeyond(covered, from, config.fingerBits);
     if (slot === undefined) return { members: fingers, next: 0 };
     const start = fingerStart(self, slot, config.fingerBits);
-    const member = members[lowerBound(members, start) % members.length];
-    if (member === undefined || member.id === self) return { members: fingers, next: 0 };
+    const member = fingered[lowerBound(fingered, start) % fingered.length];
+    // Past ourselves: the circle is closed.
+    if (member === undefined || clockwiseDistance(self, member.id) < covered)
+      return { members: fingers, next: 0 };
     fingers.push({ slot, member });
     covered = Math.min(clockwiseDistance(self, member.id), RING_SIZE - 1);
     from = slot + 1;

@@ -4,12 +4,7 @@ import type { Corrections } from '../../node/chord/config.ts';
 import { CORRECTIONS, catchVariant } from './variants.ts';
 
 /** These take some hundred seeds: too many for every run. */
-const LATE: readonly (keyof Corrections)[] = [
-  'registryFallback',
-  'registryResync',
-  'keepDeadPredecessor',
-  'majorityTakeOver',
-];
+const LATE: readonly (keyof Corrections)[] = ['registryFallback', 'keepDeadPredecessor', 'majorityTakeOver'];
 
 const ENOUGH_SEEDS = 100;
 
