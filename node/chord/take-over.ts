@@ -8,7 +8,7 @@
  * The arc of the member before *that* one may be known from hearsay alone: then the last lease that it may have
  * given to a newcomer within that arc is waited for, too, unless everybody who could hold one is gone as well.
  */
-import { clockwiseDistance, type Identifier } from '../../domain/identifier.ts';
+import { clockwiseDistance, type Identifier, inOpenArc } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { changeCustody, hasLease } from './custody.ts';
@@ -240,11 +240,21 @@ function nextGrantee(turn: Turn, gone: Grantee, doubt: Doubt): Grantee | undefin
   };
 }
 
-function memberBefore(node: NodeState, { member, arcFrom, next }: Grantee): RingMember | undefined {
+function memberBefore(node: NodeState, grantee: Grantee): RingMember | undefined {
+  const { member, arcFrom, next, isExact } = grantee;
   const { self } = node;
   // Going back past ourselves means that nobody is left before us.
   const isBefore = (id: Identifier) =>
     id !== self.id && clockwiseDistance(id, self.id) > clockwiseDistance(member.id, self.id);
+  const before = firstBefore(
+    node.table.serving,
+    member.id,
+    ({ instanceId }) => instanceId !== self.instanceId,
+  );
+  const known = before !== undefined && isBefore(before.id) ? before : undefined;
+  // Hearsay may be older than a newcomer within that arc, of whom the table knows: the smaller claim can do no harm.
+  const isWithin = known !== undefined && inOpenArc(known.id, arcFrom ?? self.id, member.id);
+  if (!isExact && isWithin) return known;
   if (arcFrom === self.id) return undefined;
   if (arcFrom !== undefined && isBefore(arcFrom)) {
     if (next?.member.id === arcFrom) return { ...next.member, phase: 'active' };
@@ -253,12 +263,7 @@ function memberBefore(node: NodeState, { member, arcFrom, next }: Grantee): Ring
     if (entry?.phase === 'joining') return { ...entry, incarnation: entry.incarnation - 1, phase: 'left' };
     if (entry !== undefined) return entry;
   }
-  const before = firstBefore(
-    node.table.serving,
-    member.id,
-    ({ instanceId }) => instanceId !== self.instanceId,
-  );
-  return before !== undefined && isBefore(before.id) ? before : undefined;
+  return known;
 }
 
 export function takeOverChecked(turn: Turn, checkId: number): void {

@@ -12,6 +12,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [2121, 'a member stood in for one that had held a longer lease from another dead member'],
   [2664, 'the last one was not sure of it while another waited for its old place'],
   [2756, 'a decision of the member table was asked for again and again while a lease ran out'],
+  [5300, 'old news of the arc before it made a member wait for ever for the word that it was the last'],
   [5343, 'a member that had been replaced gave its arc to a newcomer once those who replaced it had died'],
   [10_558, 'a ring that starts cold does not list a newcomer that outlived the ring it was coming into'],
   [10_760, 'members back from a restart asked only those that were gone'],
