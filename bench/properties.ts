@@ -26,12 +26,12 @@ const files = readdirSync('tests', { recursive: true, encoding: 'utf8' })
 const failed: number[] = [];
 for (let round = 0; round < rounds; round++) {
   const seed = firstSeed + round;
-  const { status, stdout } = spawnSync('npx', ['vitest', 'run', '--silent', ...files], {
+  const { status, stdout, stderr } = spawnSync('npx', ['vitest', 'run', '--silent=true', ...files], {
     env: { ...process.env, CHORDFS_PROPERTY_SEED: `${seed}` },
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
   });
-  process.stdout.write(status === 0 ? `seed ${seed}: held\n` : `${stdout}\nseed ${seed}: FAILED\n`);
+  process.stdout.write(status === 0 ? `seed ${seed}: held\n` : `${stdout}${stderr}\nseed ${seed}: FAILED\n`);
   if (status !== 0) failed.push(seed);
 }
 if (failed.length > 0) process.stdout.write(`replay: CHORDFS_PROPERTY_SEED=${failed[0]} npm test\n`);
