@@ -19,6 +19,8 @@ export type Repair =
       readonly member: MemberRecord;
       readonly as: 'FAILED' | 'DEAD' | 'GONE';
       readonly finding: string;
+      /** Judged by its silence: a report that comes meanwhile saves it. */
+      readonly isForSilence?: true;
     }
   | { readonly kind: 'markLeaving'; readonly member: MemberRecord; readonly finding: string }
   | {
@@ -31,6 +33,8 @@ export type Repair =
   /** EC2 thinks the machine is fine, the ring knows better: the group shall replace it. */
   | { readonly kind: 'setUnhealthy'; readonly instanceId: string; readonly finding: string }
   | { readonly kind: 'freePosition'; readonly claim: PositionClaim; readonly finding: string }
+  /** A machine that EC2 thinks well of and that nobody hears of, not even peers that could say it is dead. */
+  | { readonly kind: 'tellSilent'; readonly member: MemberRecord; readonly finding: string }
   /** Nothing that can be repaired from outside: the members see it too, and a person should. */
   | { readonly kind: 'tellSplit'; readonly fault: RingFault; readonly finding: string };
 
@@ -127,8 +131,10 @@ function judgeMember(seen: Observation, member: MemberRecord, lifecycleState: st
   const ec2State = ec2.get(instanceId);
   const isRunning = ec2State !== undefined && RUNNING.has(ec2State);
   if (isTerminal(member.state)) {
-    // GONE has completed its own action and is on its way; the others still look fine to EC2.
-    const isStuck = lifecycleState === 'InService' && isRunning && member.state !== 'GONE';
+    // GONE has completed its own action and is on its way, unless nobody but itself had asked it to leave: after a
+    // rebalance recommendation, say. The others still look fine to EC2.
+    const isOnItsWay = member.state === 'GONE' && nowMs - member.stateMs <= seen.timing.ringOpenMs;
+    const isStuck = lifecycleState === 'InService' && isRunning && !isOnItsWay;
     const finding = `${member.state}, and still in service`;
     return isStuck ? [{ kind: 'setUnhealthy', instanceId, finding }] : [];
   }
@@ -141,26 +147,18 @@ function judgeMember(seen: Observation, member: MemberRecord, lifecycleState: st
   }
   if (!wasActive) {
     const isOver = member.deadlineMs !== undefined && member.deadlineMs < nowMs;
-    return isOver ? bury(`still ${member.state} at its deadline`) : judgeSilentJoiner(seen, member, bury);
+    return isOver ? bury(`still ${member.state} at its deadline`) : [];
   }
   if (isFresh(seen, member)) return [];
   if (isDead(deaths, member) && member.ringId === meta.ringId) {
-    return bury('declared dead by the ring, and silent');
+    const finding = 'declared dead by the ring, and silent';
+    return [{ kind: 'bury', member, as: 'DEAD', finding, isForSilence: true }];
   }
-  // One silent source alone never kills a member: it may be cut off from the table and serve all the same. But a
-  // machine that is being taken away, and says nothing, has nobody left who would complete its action.
-  if (lifecycleState?.startsWith('Terminating') === true) return bury('silent while terminating');
-  return [];
-}
-
-/** A joiner whose node has died keeps nobody's data: the group shall have another at once. */
-function judgeSilentJoiner(
-  seen: Observation,
-  member: MemberRecord,
-  bury: (finding: string) => Repair[],
-): Repair[] {
-  if (member.state !== 'JOINING' || isFresh(seen, member)) return [];
-  return bury('silent while joining');
+  // One silent source alone never kills a member: it may be cut off from the table and serve, join or drain all the
+  // same. Whether its machine waits for nobody is for its lifecycle hook to find, which hears of it on another way.
+  return nowMs - lastSignMs(member) > seen.timing.ringOpenMs
+    ? [{ kind: 'tellSilent', member, finding: `${instanceId} is ${member.state} and silent` }]
+    : [];
 }
 
 function isFresh({ nowMs, timing }: Observation, member: MemberRecord): boolean {

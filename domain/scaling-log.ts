@@ -34,6 +34,7 @@ export const DETAIL_TYPES = [
   'Instance Refresh',
   'Drift Repaired',
   'Ring Split',
+  'Member Silent',
 ] as const;
 export type DetailType = (typeof DETAIL_TYPES)[number];
 

@@ -1,7 +1,7 @@
 import { positionKey } from '../domain/assignment.ts';
 import { formatIdentifier } from '../domain/identifier.ts';
 import { type MemberRecord, memberKey, parseMember, tombstone, transition } from '../domain/member-record.ts';
-import { remove } from '../domain/table-writes.ts';
+import { type Condition, remove } from '../domain/table-writes.ts';
 import { type ControlPlane, controlEvent, publishQuietly } from './control-plane.ts';
 
 /** Why something is done to a member, and which trigger it belongs to. */
@@ -56,7 +56,7 @@ export async function bury(
   plane: ControlPlane,
   member: MemberRecord,
   as: 'FAILED' | 'DEAD' | 'GONE',
-  trigger: Trigger,
+  trigger: Trigger & { readonly isForSilence?: boolean },
 ): Promise<boolean> {
   const { stage, now, timing } = plane;
   const { instanceId } = member;
@@ -69,6 +69,7 @@ export async function bury(
       nowMs: now(),
       // Exactly the state that was judged: a member that turned ACTIVE meanwhile is judged anew.
       from: [member.state],
+      conditions: trigger.isForSilence === true ? [unheardSince(member)] : [],
       set: { reason: trigger.cause, ttl: Math.ceil((now() + timing.keepHistoryMs) / 1000) },
       remove: ['deadlineMs'],
       event: controlEvent(plane, ringOf(member), {
@@ -84,6 +85,12 @@ export async function bury(
   if (isBuried) await freePosition(plane, member);
   await publishQuietly(plane, [memberKey(stage, instanceId)]);
   return isBuried;
+}
+
+function unheardSince({ heartbeatMs }: MemberRecord): Condition {
+  return heartbeatMs === undefined
+    ? { attribute: 'heartbeatMs', is: 'absent' }
+    : { attribute: 'heartbeatMs', is: '=', value: heartbeatMs };
 }
 
 /** A tombstone keeps a launch event that comes after the termination from making a member of a machine that is gone. */

@@ -98,13 +98,7 @@ async function finishScaleOut(dependencies: Dependencies): Promise<void> {
   const meta = parseMeta(await store.get(metaKey(stage)));
   if (!meta.scalePending || meta.status !== 'ACTIVE' || now() - meta.scaleDecidedMs < timing.outboxGraceMs)
     return;
-  const { desiredCapacity, maxSize } = await dependencies.group.describe();
-  // Somebody has asked for more meanwhile, or lowered MaxSize: the old target must take neither back.
-  await tellGroup(
-    dependencies,
-    Math.max(desiredCapacity, Math.min(meta.scaleTarget, maxSize)),
-    meta.scaleKey,
-  );
+  await tellGroup(dependencies, meta.scaleTarget, meta.scaleKey);
 }
 
 /** Alarms tell of transitions only: while one lasts, the decision is made anew every minute. */

@@ -1,5 +1,6 @@
 import { claimKeys, claimPlace, type PositionClaim } from '../domain/assignment.ts';
 import { formatIdentifier } from '../domain/identifier.ts';
+import { lastSignMs, type MemberRecord } from '../domain/member-record.ts';
 import type { Repair } from '../domain/reconcile.ts';
 import type { RingFault } from '../domain/ring-closure.ts';
 import type { RingMeta } from '../domain/ring-meta.ts';
@@ -28,7 +29,8 @@ export async function carryOut(
     case 'assign':
       return await assign(dependencies, repair.instanceId, trigger);
     case 'bury': {
-      await bury(dependencies, repair.member, repair.as, trigger);
+      const { member, as, isForSilence = false } = repair;
+      await bury(dependencies, member, as, { ...trigger, isForSilence });
       return;
     }
     case 'markLeaving': {
@@ -47,6 +49,8 @@ export async function carryOut(
     }
     case 'freePosition':
       return await free(dependencies, repair.claim);
+    case 'tellSilent':
+      return await tellSilent(dependencies, meta, { ...trigger, member: repair.member });
     case 'tellSplit':
       return await tellSplit(dependencies, meta, repair.fault);
   }
@@ -113,6 +117,30 @@ async function tellSplit(dependencies: RepairDependencies, meta: RingMeta, fault
   );
 }
 
+/** As of the moment when it had been silent for too long, so that one silence is told once. */
+async function tellSilent(
+  dependencies: RepairDependencies,
+  meta: RingMeta,
+  silent: { readonly member: MemberRecord; readonly cause: string; readonly correlationId: string },
+): Promise<void> {
+  const { member, cause, correlationId } = silent;
+  const { instanceId, state } = member;
+  const lastHeardMs = lastSignMs(member);
+  const at = { stage: dependencies.stage, now: () => lastHeardMs + dependencies.timing.ringOpenMs };
+  await publishDecision(
+    dependencies,
+    controlEvent(at, meta, {
+      id: `silent-${instanceId}-${lastHeardMs}`,
+      detailType: 'Member Silent',
+      instanceId,
+      cause,
+      correlationId,
+      before: { state, lastHeard: new Date(lastHeardMs).toISOString() },
+      after: { state },
+    }),
+  );
+}
+
 async function free(dependencies: RepairDependencies, claim: PositionClaim): Promise<void> {
   await freePosition(dependencies, claim);
 }
@@ -147,6 +175,7 @@ function correlationOf(repair: Repair): string {
   switch (repair.kind) {
     case 'bury':
     case 'markLeaving':
+    case 'tellSilent':
       return `${repair.kind}-${repair.member.instanceId}`;
     case 'tellSplit':
       return `${repair.fault.kind}-${repair.fault.sinceMs}`;

@@ -42,9 +42,10 @@ export async function finishScaleIn(dependencies: ScaleInDependencies): Promise<
   const meta = parseMeta(await store.get(metaKey(stage)));
   const { scaleInVictim: victim, scaleInFrom } = meta;
   if (victim === '' || now() - meta.scaleDecidedMs < timing.outboxGraceMs) return;
-  const { desiredCapacity, instances } = await dependencies.group.describe();
+  const { desiredCapacity, minSize, instances } = await dependencies.group.describe();
   const state = instances.find(({ instanceId }) => instanceId === victim)?.lifecycleState;
-  if (state === 'InService' && desiredCapacity === scaleInFrom) await takeOut(dependencies, victim);
+  const isAsDecided = desiredCapacity === scaleInFrom && desiredCapacity > minSize;
+  if (state === 'InService' && isAsDecided) await takeOut(dependencies, victim);
   else await forget(dependencies, victim);
 }
 

@@ -92,13 +92,18 @@ async function writeIntent(
   );
 }
 
-/** Carries out a decision that META holds; also the reconciler's repair. */
+/**
+ * Carries out a decision that META holds; also the reconciler's repair. Somebody may have asked for more since the
+ * decision, or lowered MaxSize: the target takes neither back.
+ */
 export async function tellGroup(
   { stage, store, group }: ScalingDependencies,
-  desiredCapacity: number,
+  target: number,
   scaleKey: string,
 ): Promise<void> {
-  await group.setDesiredCapacity(desiredCapacity);
+  const { desiredCapacity, maxSize } = await group.describe();
+  const wanted = Math.min(target, maxSize);
+  if (wanted > desiredCapacity) await group.setDesiredCapacity(wanted);
   await store.write(
     updateMeta({
       stage,

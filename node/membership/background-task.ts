@@ -13,15 +13,17 @@ const MOST_BACKOFF = 4;
  * Runs `work` every `periodMs` until the signal fires or `work` says `stop`. A failure is logged once, then the pause
  * doubles until it works again: the control plane may be away for hours without the log filling up.
  * @param work Gets the signal; must bound its own waits.
+ * @param retryMs Instead of the doubled pause, for what somebody counts on hearing in time.
  */
 export async function repeat(options: {
   readonly name: string;
   readonly periodMs: number;
+  readonly retryMs?: number;
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly work: (signal: AbortSignal) => Promise<'stop' | undefined>;
 }): Promise<void> {
-  const { name, periodMs, signal, log, work } = options;
+  const { name, periodMs, retryMs, signal, log, work } = options;
   let failures = 0;
   while (!signal.aborted) {
     try {
@@ -35,7 +37,8 @@ export async function repeat(options: {
       if (failures === 1)
         log('warn', 'background task failed, goes on trying', { task: name, error: String(error) });
     }
-    await sleep(periodMs * Math.min(2 ** Math.min(failures, 8), MOST_BACKOFF), signal);
+    const backedOffMs = periodMs * Math.min(2 ** Math.min(failures, 8), MOST_BACKOFF);
+    await sleep(failures > 0 ? (retryMs ?? backedOffMs) : periodMs, signal);
   }
 }
 

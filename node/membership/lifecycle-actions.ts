@@ -84,20 +84,23 @@ function isNoActiveAction(error: unknown): boolean {
 /**
  * Keeps one action open while work goes on: a heartbeat at once and then every period, until the signal fires or the
  * hard maximum is over. After that the hook's own timeout decides: work that hangs must not hold an instance for ever.
+ * One that fails is repeated soon: the hook is patient for three periods, so a pause that grows would outlast it.
  */
 export async function keepOpen(options: {
   readonly actions: LifecycleActions;
   readonly hookName: string;
   readonly periodMs: number;
+  readonly retryMs: number;
   readonly longestMs: number;
   readonly signal: AbortSignal;
   readonly log: Log;
 }): Promise<void> {
-  const { actions, hookName, periodMs, longestMs, log } = options;
+  const { actions, hookName, periodMs, retryMs, longestMs, log } = options;
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(longestMs)]);
   await repeat({
     name: `lifecycle heartbeat ${hookName}`,
     periodMs,
+    retryMs: Math.min(retryMs, periodMs),
     signal,
     log,
     work: async () => {

@@ -200,7 +200,8 @@ export class ManagedMembership implements Membership {
     this.#openAction = { hookName, ended };
     const { actions, timing, log } = this.#known();
     const signal = AbortSignal.any([ended.signal, this.#stopped.signal]);
-    void keepOpen({ actions, hookName, periodMs: timing.lifecycleHeartbeatMs, longestMs, signal, log });
+    const { lifecycleHeartbeatMs: periodMs, completeRetryMs: retryMs } = timing;
+    void keepOpen({ actions, hookName, periodMs, retryMs, longestMs, signal, log });
   }
 
   /** The other action stays open: a drain may begin before the launch action is completed. */
@@ -242,7 +243,15 @@ export class ManagedMembership implements Membership {
     periodMs: number,
     work: (signal: AbortSignal) => Promise<'stop' | undefined>,
   ): void {
-    void repeat({ name, periodMs, signal: this.#stopped.signal, log: this.#known().log, work });
+    // Never less often because of failures: what is not heard of for some periods is taken for dead.
+    void repeat({
+      name,
+      periodMs,
+      retryMs: periodMs,
+      signal: this.#stopped.signal,
+      log: this.#known().log,
+      work,
+    });
   }
 
   #until(signal: AbortSignal): AbortSignal {

@@ -91,7 +91,7 @@ async function waitingInstance() {
 describe('given a hook that is patient for half a second', () => {
   test('case 16: heartbeats keep a longer transfer open, and end at the maximum: then it is abandoned', async () => {
     const { actions, instanceId, stateOf } = await waitingInstance();
-    const options = { hookName: 'launch', periodMs: 100, signal: never, log: () => undefined };
+    const options = { hookName: 'launch', periodMs: 100, retryMs: 100, signal: never, log: () => undefined };
     let beats = 0;
     const counted = {
       complete: actions.complete.bind(actions),
@@ -126,7 +126,8 @@ describe('case 17: no heartbeat outlives what it was for', () => {
   /** Resolves after a heartbeat that was still running would have come several times. */
   async function severalPeriods(): Promise<void> {
     const actions = new FakeActions();
-    const options = { actions, hookName: 'other', periodMs: FAST.lifecycleHeartbeatMs, log: () => undefined };
+    const periodMs = FAST.lifecycleHeartbeatMs;
+    const options = { actions, hookName: 'other', periodMs, retryMs: periodMs, log: () => undefined };
     const ended = new AbortController();
     const open = keepOpen({ ...options, longestMs: 60_000, signal: ended.signal });
     await until('several periods', () => actions.heartbeats >= 10);

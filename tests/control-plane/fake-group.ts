@@ -64,6 +64,8 @@ export class FakeInstances implements Ec2Instances {
   readonly stateOf = new Map<string, string>();
   /** How many times EC2 does not know a new instance yet. */
   unknownFor = 0;
+  /** Happens while EC2 answers. */
+  beforeStates: () => Promise<void> = () => Promise.resolve();
 
   find(instanceId: string): ReturnType<Ec2Instances['find']> {
     if (this.unknownFor > 0) {
@@ -79,7 +81,8 @@ export class FakeInstances implements Ec2Instances {
     });
   }
 
-  states(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    return Promise.resolve(new Map(instanceIds.map((id) => [id, this.stateOf.get(id) ?? 'running'])));
+  async states(instanceIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    await this.beforeStates();
+    return new Map(instanceIds.map((id) => [id, this.stateOf.get(id) ?? 'running']));
   }
 }

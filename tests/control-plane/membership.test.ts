@@ -163,7 +163,7 @@ describe('joining', () => {
   test('lifecycle heartbeats end with the work, and at their hard maximum in any case', async () => {
     const actions = new FakeActions();
     const ended = new AbortController();
-    const options = { actions, hookName: 'launch', periodMs: 5, log: () => undefined };
+    const options = { actions, hookName: 'launch', periodMs: 5, retryMs: 5, log: () => undefined };
     const untilEnded = keepOpen({ ...options, longestMs: 60_000, signal: ended.signal });
     await until(() => actions.heartbeats >= 3, 'lifecycle heartbeats');
 
@@ -171,6 +171,19 @@ describe('joining', () => {
 
     await untilEnded;
     await keepOpen({ ...options, longestMs: 20, signal: never });
+  });
+
+  test('a lifecycle heartbeat that failed is repeated long before its period is over', async () => {
+    const actions = new FakeActions();
+    actions.heartbeatFailuresLeft = 3;
+    const ended = new AbortController();
+    const options = { actions, hookName: 'launch', periodMs: 3_600_000, retryMs: 5, log: () => undefined };
+    const open = keepOpen({ ...options, longestMs: 3_600_000, signal: ended.signal });
+
+    await until(() => actions.heartbeats === 1, 'the heartbeat');
+
+    ended.abort();
+    await open;
   });
 
   test('completion is retried while AWS does not know the action yet', async () => {

@@ -60,22 +60,63 @@ describe('the reconciler', () => {
     expect(await plane.member('i-1')).toMatchObject({ state: 'ACTIVE' });
   });
 
-  test('gives a joiner up that fell silent, and its instance with it', async () => {
+  test.each([
+    ['joins', 'JOINING', 'Pending:Wait'],
+    ['drains', 'LEAVING', 'Terminating:Wait'],
+  ] as const)(
+    'leaves a member that %s and is silent to its hook, which hears of it on another way',
+    async (_, state, lifecycleState) => {
+      await plane.putRing();
+      await plane.putMember('i-1');
+      await plane.putMember('i-2', { state, lifecycleState });
+      plane.nowMs += plane.timing.heartbeatStaleMs + 1;
+
+      await reconcileOnce();
+      await reconcileOnce();
+
+      expect(await plane.member('i-2')).toMatchObject({ state });
+      expect(plane.group.completed).toEqual([]);
+    },
+  );
+
+  test('spares a member declared dead whose report comes while it is judged', async () => {
     await plane.putRing();
     await plane.putMember('i-1');
-    await plane.putMember('i-2', { state: 'JOINING', lifecycleState: 'Pending:Wait' });
+    await plane.putMember('i-2');
+    await plane.putDeath('i-2');
     plane.nowMs += plane.timing.heartbeatStaleMs + 1;
+    // EC2 is asked after the rows have been read.
+    plane.instances.beforeStates = () => plane.beat('i-2');
 
     await reconcileOnce();
+
+    expect(await plane.member('i-2')).toMatchObject({ state: 'ACTIVE' });
+  });
+
+  test('tells once of a member that nobody hears of, and counts it as drift for as long as it lasts', async () => {
+    await plane.putRing();
+    await plane.putMember('i-1');
+    plane.nowMs += plane.timing.ringOpenMs + 1;
+
+    await reconcileOnce();
+    plane.nowMs += 60_000;
     await reconcileOnce();
 
-    expect(await plane.member('i-2')).toMatchObject({ state: 'FAILED' });
-    expect(plane.group.completed).toContainEqual({
-      instanceId: 'i-2',
-      transition: 'launch',
-      lifecycleHookName: 'launch',
-      result: 'ABANDON',
-    });
+    expect(await plane.member('i-1')).toMatchObject({ state: 'ACTIVE' });
+    expect(plane.bus.types()).toEqual(['Member Silent']);
+    expect(plane.drift).toEqual([1, 1]);
+  });
+
+  test('has an instance replaced that left by itself and that the group still counts on', async () => {
+    await plane.putRing();
+    await plane.putMember('i-1', { state: 'GONE' });
+    await reconcileOnce();
+    expect(plane.group.unhealthy).toEqual([]);
+    plane.nowMs += plane.timing.ringOpenMs + 1;
+
+    await reconcileOnce();
+
+    expect(plane.group.unhealthy).toEqual(['i-1']);
   });
 
   test('completes what is stuck: an ACTIVE launch, a termination without a member', async () => {

@@ -125,3 +125,16 @@ test('a victim that has gone by other means meanwhile is not asked for again', a
   expect(plane.group.terminated).toEqual([]);
   expect((await plane.meta()).scaleInVictim).toBe('');
 });
+
+test('a victim that MinSize has come to protect is not asked for, and growth is not held up by it', async () => {
+  await ringOf([2, 2, 2, 2]);
+  await minutes(30);
+  plane.group.failNext = new Error('throttled');
+  await expect(minutes(5)).rejects.toThrow('throttled');
+  plane.group.view.minSize = 4;
+
+  await minutes(5);
+
+  expect(plane.group.terminated).toEqual([]);
+  expect((await plane.meta()).scaleInVictim).toBe('');
+});

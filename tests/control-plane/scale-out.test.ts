@@ -42,6 +42,25 @@ describe('on alarm', () => {
     await plane.reportRing();
   }
 
+  test('never takes back what a person asked for between the decision and its telling', async () => {
+    await fullRing();
+    const deciding = plane.dependencies();
+    const read = deciding.group.describe.bind(deciding.group);
+    let looks = 0;
+    deciding.group.describe = async () => {
+      const view = await read();
+      looks += 1;
+      if (looks === 1) plane.group.view.desiredCapacity = 6;
+      return view;
+    };
+
+    await onAlarm({ ...deciding, diskAlarmName: 'disk' })(parseEvent(alarmEvent, alarm('ALARM')));
+
+    expect(plane.group.desired).toEqual([]);
+    expect(plane.group.view.desiredCapacity).toBe(6);
+    expect((await plane.meta()).scalePending).toBe(false);
+  });
+
   test('adds one node, once, however often the event comes', async () => {
     await fullRing();
 
@@ -99,6 +118,7 @@ describe('on alarm', () => {
 
     for (let minute = 0; minute < 5; minute++) {
       plane.nowMs += 60_000;
+      await plane.reportRing();
       await reconcileOnce();
     }
 

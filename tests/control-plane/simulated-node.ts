@@ -17,6 +17,7 @@ export class FakeActions implements LifecycleActions {
   heartbeats = 0;
   notYet = 0;
   isAway = false;
+  heartbeatFailuresLeft = 0;
 
   async complete(hookName: string, result: 'CONTINUE' | 'ABANDON'): Promise<'completed' | 'notYet'> {
     await Promise.resolve();
@@ -31,6 +32,10 @@ export class FakeActions implements LifecycleActions {
 
   async heartbeat(): Promise<void> {
     await Promise.resolve();
+    if (this.heartbeatFailuresLeft > 0) {
+      this.heartbeatFailuresLeft -= 1;
+      throw new Error('throttled');
+    }
     this.heartbeats += 1;
   }
 }

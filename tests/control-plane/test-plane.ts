@@ -8,6 +8,7 @@ import {
   usageAttribute,
 } from '../../domain/member-record.ts';
 import { metaKey, parseMeta, type RingMeta } from '../../domain/ring-meta.ts';
+import { deathsKey } from '../../domain/ring-registry.ts';
 import {
   EVENT_SOURCES,
   type EventSink,
@@ -198,5 +199,19 @@ export class TestPlane {
         [{ attribute: 'never', is: 'absent' }],
       ),
     );
+  }
+
+  /** The member's node reports now. */
+  async beat(instanceId: string): Promise<void> {
+    const key = memberKey(this.stage, instanceId);
+    await this.store.write(
+      update(key, { set: { heartbeatMs: this.nowMs } }, [{ attribute: 'pk', is: 'present' }]),
+    );
+  }
+
+  /** The ring has agreed that this member's present life is over. */
+  async putDeath(instanceId: string): Promise<void> {
+    const key = deathsKey(this.stage, 'ring-0');
+    await this.store.write(update(key, { set: { [instanceId]: 0 } }, [{ attribute: 'never', is: 'absent' }]));
   }
 }
