@@ -179,7 +179,8 @@ export async function recheckPlace(options: ClaimOptions): Promise<'kept' | Clai
   const { meta, members } = seen;
   const own = members.find(({ instanceId }) => instanceId === instance.instanceId);
   if (own?.state !== 'ASSIGNED' || own.position === undefined || own.ringId !== meta.ringId) return 'kept';
-  if (own.role !== 'joiner' || isPlaceStillGood(own.position, instance, placesOf(seen))) return 'kept';
+  if (own.role !== 'joiner' || isPlaceStillGood(own.position, instance, placesOf(seen, instance)))
+    return 'kept';
   if (!(await returnToPending(options, own))) return 'kept';
   await store.write(
     remove(positionKey(stage, own.position), [
@@ -239,7 +240,7 @@ async function assignJoiner(options: ClaimOptions, seen: Look): Promise<ClaimRes
   const own = positions.find(({ instanceId }) => instanceId === instance.instanceId);
   // Whoever claimed it for this instance died before the row was written: finish that, rather than claim a second.
   if (own !== undefined) return await assignRow(options, { role: 'joiner', position: own.position, meta });
-  const position = placeFor(instance, placesOf(seen));
+  const position = placeFor(instance, placesOf(seen, instance));
   if (position === undefined) return { kind: 'wait' };
   const isOrdered = await options.store.write(
     updateMeta({
@@ -256,12 +257,20 @@ async function assignJoiner(options: ClaimOptions, seen: Look): Promise<ClaimRes
   return await assignRow(options, { role: 'joiner', position, meta });
 }
 
-/** What places are chosen on: with the claims whose instances have no row with a place yet. */
-function placesOf({ meta, members, positions, lastClaim }: Look): PlacesSeen {
+/**
+ * What places are chosen on: with the claims whose instances have no row with a place yet. What the newcomer itself has
+ * claimed before and given back stands in nobody's way.
+ */
+function placesOf(
+  { meta, members, positions, lastClaim }: Look,
+  newcomer: Pick<InstanceFacts, 'instanceId'>,
+): PlacesSeen {
   const pending = new Set(
     members.filter(({ state }) => state === 'PENDING').map(({ instanceId }) => instanceId),
   );
-  const claims = lastClaim === undefined ? positions : [...positions, lastClaim];
+  const claims = [...positions, ...(lastClaim === undefined ? [] : [lastClaim])].filter(
+    ({ instanceId }) => instanceId !== newcomer.instanceId,
+  );
   return {
     ringId: meta.ringId,
     members,
