@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { addDeploymentOptions, deploymentOf } from './deployment-options.ts';
+import { parseTimeSpan } from './time-span.ts';
 import { killDescendants } from './up/descendants.ts';
 import { addUpOptions, secretsIn, type UpOptions, upOptions } from './up/options.ts';
 import { ensurePackaged } from './up/packaging.ts';
@@ -48,6 +49,11 @@ function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Undefined when nobody's terminal shows the output. */
+function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined;
+}
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -65,6 +71,7 @@ async function runUp(options: UpOptions): Promise<void> {
       ensurePackaged: (onStart) => ensurePackaged({ projectDirectory, signal: stopSignal, onStart }),
       print,
       progress,
+      terminalWidth: terminalWidth(),
       stopSignal,
     });
     process.exitCode = 0;
@@ -86,15 +93,33 @@ function program(): Command {
     if ('problem' in options) return upCommand.error(`error: ${options.problem}`);
     await runUp(options);
   });
-  const nodesCommand = root.command('nodes').description("list the group's instances and their addresses");
+  const nodesCommand = root
+    .command('nodes')
+    .description('list the nodes: where they are, how full, and what is moving');
   addDeploymentOptions(nodesCommand).action(async () => {
-    const { nodeRows } = await import('./nodes.ts');
-    for (const row of await nodeRows(deploymentOf(nodesCommand))) print(row);
+    const { nodeLines } = await import('./nodes.ts');
+    for (const line of await nodeLines(deploymentOf(nodesCommand))) print(line);
   });
-  const logCommand = root.command('log').description('show the scaling log');
+  const logCommand = root
+    .command('log')
+    .description('show the scaling log: what changed, when, and why')
+    .addOption(
+      new Option('--since <span>', 'only the last 90s, 30m, 2h or 3d').argParser((text) => {
+        const spanMs = parseTimeSpan(text);
+        if (spanMs === undefined) throw new InvalidArgumentError('Write it like 90s, 30m, 2h or 3d.');
+        return spanMs;
+      }),
+    )
+    .option('--follow', 'go on with what is new until Ctrl-C', false);
   addDeploymentOptions(logCommand).action(async () => {
     const { logLines } = await import('./log.ts');
-    for await (const line of logLines(deploymentOf(logCommand))) print(line);
+    const { since, follow } = logCommand.opts<{ since?: number; follow: boolean }>();
+    const lines = logLines(deploymentOf(logCommand), {
+      sinceMs: since === undefined ? undefined : Date.now() - since,
+      isFollowing: follow,
+      width: terminalWidth(),
+    });
+    for await (const line of lines) print(line);
   });
   return root;
 }

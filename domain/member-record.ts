@@ -1,6 +1,6 @@
 import { formatIdentifier, type Identifier, parseIdentifier } from './identifier.ts';
 import type { MemberPhase } from './member.ts';
-import type { ArcWeight, NodeUsage } from './node-usage.ts';
+import type { ArcWeight, NodeMovement, NodeUsage } from './node-usage.ts';
 import { MAX_ARC_WEIGHTS } from './node-usage.ts';
 import { OUTBOX, type ScalingEvent } from './scaling-log.ts';
 import {
@@ -151,6 +151,20 @@ function parseUsage(value: unknown): NodeUsage | undefined {
     predecessorId: parseIdentifier(text(usage['predecessorId']) ?? ''),
     successorId: parseIdentifier(text(usage['successorId']) ?? ''),
     arcWeights: weights.slice(0, MAX_ARC_WEIGHTS).flatMap(parseWeight),
+    movement: parseMovement(usage['movement']),
+  };
+}
+
+function parseMovement(value: unknown): NodeMovement | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const movement = value as Record<string, unknown>;
+  const state = text(movement['state']);
+  if (state === undefined) return undefined;
+  return {
+    state,
+    bytesLeft: numeric(movement['bytesLeft']) ?? 0,
+    bytesPerSecond: numeric(movement['bytesPerSecond']) ?? 0,
+    etaMs: numeric(movement['etaMs']),
   };
 }
 
@@ -172,7 +186,12 @@ export function usageAttribute(usage: NodeUsage): Attribute {
     arcWeights: usage.arcWeights
       .slice(0, MAX_ARC_WEIGHTS)
       .map(({ upTo, bytes }) => [formatIdentifier(upTo), bytes]),
+    ...(usage.movement === undefined ? {} : { movement: movementAttribute(usage.movement) }),
   };
+}
+
+function movementAttribute({ state, bytesLeft, bytesPerSecond, etaMs }: NodeMovement): Attribute {
+  return { state, bytesLeft, bytesPerSecond, ...(etaMs === undefined ? {} : { etaMs }) };
 }
 
 export interface Transition {

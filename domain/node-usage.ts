@@ -6,6 +6,16 @@ export interface ArcWeight {
   readonly bytes: number;
 }
 
+/** What the movement of a node's files is at, for people who watch: nothing is decided on it. */
+export interface NodeMovement {
+  /** `pulling`, `handing over`, ...: as the node's own status has it. */
+  readonly state: string;
+  readonly bytesLeft: number;
+  readonly bytesPerSecond: number;
+  /** At that rate; undefined while nothing moves. */
+  readonly etaMs: number | undefined;
+}
+
 /**
  * What a node tells the control plane with every heartbeat. Placement and the scaling decision work on nothing else,
  * so they never have to ask a node.
@@ -25,6 +35,8 @@ export interface NodeUsage {
    * most MAX_ARC_WEIGHTS entries. More would place newcomers more exactly and make each heartbeat larger.
    */
   readonly arcWeights: readonly ArcWeight[];
+  /** Undefined while nothing has to move. */
+  readonly movement?: NodeMovement | undefined;
 }
 
 export const MAX_ARC_WEIGHTS = 16;

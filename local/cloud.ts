@@ -7,6 +7,8 @@ export interface CloudOptions {
   readonly volumeSizeBytes: number;
   /** Percent of a volume at which the alarm fires. */
   readonly threshold: number;
+  /** Whether the group also shrinks by itself, when fewer would do; undefined: as the template says. */
+  readonly scaleIn?: boolean | undefined;
   /** How many times faster than real time the cloud's minutes pass. */
   readonly timeScale: number;
   /** Where state and volumes live; undefined: a temporary folder, removed at stop. */

@@ -76,6 +76,7 @@ export function parameterValues(template: Template, options: CloudOptions): Para
     MaxSize: options.max,
     DesiredCapacity: options.desired,
     DiskThresholdPercent: options.threshold,
+    ...(options.scaleIn === undefined ? {} : { ScaleIn: String(options.scaleIn) }),
     ...(options.onConflict === undefined ? {} : { OnConflict: options.onConflict }),
     ...(options.theme === undefined ? {} : { Theme: options.theme }),
   };

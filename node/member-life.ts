@@ -19,7 +19,7 @@ import { openRing, type RingNode } from './ring/ring-node.ts';
 import type { NextLife, RingEntry } from './ring/ring-options.ts';
 import { nextIncarnation, rememberedPlace } from './ring/ring-state-store.ts';
 import type { Store } from './store/store.ts';
-import { measureUsage } from './usage.ts';
+import { measureUsage, movementReport } from './usage.ts';
 
 /** Differences from the defaults, for campaigns that cannot wait for a grace period of ten minutes. */
 export type Tuning = Pick<NodeFilesOptions, 'timings' | 'garbageLimits'>;
@@ -80,7 +80,10 @@ export class MemberLife {
       const parts = await this.#open(assignment, this.#self(assignment, incarnation));
       await parts.ring.begin(entryOf(assignment), { signal });
       parts.movement.start();
-      membership.startHeartbeats(() => measureUsage(store, parts.ring.snapshot()));
+      membership.startHeartbeats(() => ({
+        ...measureUsage(store, parts.ring.snapshot()),
+        movement: movementReport(parts.movement.progress()),
+      }));
       if ((await this.#becomeActive(parts)) === 'fenced') return 'fenced';
       membership.watch({
         drain: (notice) => void this.#drain(parts, notice),

@@ -1,7 +1,14 @@
 import { clockwiseDistance, type Identifier, identifier, RING_SIZE } from '../domain/identifier.ts';
-import { type ArcWeight, MAX_ARC_WEIGHTS, type NodeUsage } from '../domain/node-usage.ts';
+import { type ArcWeight, MAX_ARC_WEIGHTS, type NodeMovement, type NodeUsage } from '../domain/node-usage.ts';
+import type { MovementProgress } from './movement/progress.ts';
 import type { RingSnapshot } from './ring/ring.ts';
 import type { Arc, Store } from './store/store.ts';
+
+/** What people are told of it with each heartbeat; nothing while nothing has to move. */
+export function movementReport(progress: MovementProgress): NodeMovement | undefined {
+  const { state, bytesLeft, bytesPerSecond, etaMs } = progress;
+  return state === 'idle' && bytesLeft === 0 ? undefined : { state, bytesLeft, bytesPerSecond, etaMs };
+}
 
 type Measured = Pick<Store, 'usage' | 'digestRecords' | 'digestChunks'>;
 

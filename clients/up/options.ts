@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SERVER_VARIABLES } from '../../domain/node-environment.ts';
 import type { CloudOptions } from '../../local/cloud.ts';
-import { parseByteSize } from './byte-size.ts';
+import { parseByteSize } from '../byte-size.ts';
 
 /**
  * Instances take the host parts after the first one up to 250, in 127.10.0.x and 127.0.0.x; instances that replace
@@ -22,6 +22,7 @@ interface RawOptions {
   readonly max: number;
   readonly volume: number;
   readonly threshold: number;
+  readonly scaleIn: boolean;
   readonly timeScale: number;
   readonly dir?: string;
   readonly port: number;
@@ -96,6 +97,7 @@ export function addUpOptions(command: Command): Command {
         .default(70)
         .argParser(wholeNumber(1, 99)),
     )
+    .option('--scale-in', 'let the group shrink again when fewer nodes would do', false)
     .addOption(
       new Option('--time-scale <factor>', "how many times faster the cloud's minutes pass")
         .default(20)
@@ -151,6 +153,7 @@ export function upOptions(command: Command): UpOptions | { readonly problem: str
       max: raw.max,
       volumeSizeBytes: raw.volume,
       threshold: raw.threshold,
+      scaleIn: raw.scaleIn,
       timeScale: raw.timeScale,
       directory: raw.dir,
       port: raw.port,

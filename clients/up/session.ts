@@ -1,6 +1,6 @@
 import { SERVER_VARIABLES } from '../../domain/node-environment.ts';
 import type { Cloud, CloudOptions } from '../../local/cloud.ts';
-import { scalingLogLine } from '../scaling-log-line.ts';
+import { scalingLogLines } from '../scaling-log-line.ts';
 import type { UpOptions } from './options.ts';
 import { nodeTable, readyLine, whatToTry } from './presentation.ts';
 
@@ -18,6 +18,8 @@ export interface UpDependencies {
   readonly print: (line: string) => void;
   /** One line of progress: stdout for people, stderr beside `--json`. */
   readonly progress: (line: string) => void;
+  /** Columns of the terminal that shows it; undefined: nobody's terminal. */
+  readonly terminalWidth: number | undefined;
   /** Fires at the first Ctrl-C or SIGTERM, or when nobody reads stdout any more. */
   readonly stopSignal: AbortSignal;
 }
@@ -43,11 +45,12 @@ async function waitUntilReady(cloud: Cloud, desired: number, stopSignal: AbortSi
 }
 
 /** Prints events as they come; before the ready line they are held back, so that line is always the first. */
-function followEvents(cloud: Cloud, json: boolean, { print, progress }: UpDependencies): () => void {
+function followEvents(cloud: Cloud, json: boolean, dependencies: UpDependencies): () => void {
+  const { print, progress, terminalWidth } = dependencies;
   const early: string[] = [];
   let isReady = false;
   cloud.onScalingEvent((event) => {
-    if (!json) (isReady ? print : progress)(scalingLogLine(event));
+    if (!json) for (const line of scalingLogLines(event, terminalWidth)) (isReady ? print : progress)(line);
     else if (isReady) print(JSON.stringify(event));
     else early.push(JSON.stringify(event));
   });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { scalingLogLine } from '../../clients/scaling-log-line.ts';
+import { scalingLogLine, scalingLogLines } from '../../clients/scaling-log-line.ts';
 import { nodeTable, readyLine, shellWord, whatToTry } from '../../clients/up/presentation.ts';
 
 const cloud = {
@@ -79,7 +79,21 @@ test('an event about an instance names it, and what appears or disappears is sho
     after: { state: 'GONE', at: [1] },
   };
   const line = scalingLogLine({ ...event, 'detail-type': 'Member Left', detail });
-  expect(line).toMatch(/Member Left\s+i-1 {2}state ACTIVE -> GONE, keys 3 -> -, at - -> \[1\]$/);
+  expect(line).toMatch(/Member Left\s+i-1 {2}state ACTIVE -> GONE, keys 3 -> -, at \[1\]$/);
+});
+
+test('on a terminal the reason stands below, broken between words, and nothing of it is lost', () => {
+  const cause =
+    'i-0123456789 stores 72.7 % of its volume, the threshold is 70 %: with 1 more it will store 61.7 %';
+  const [what, ...why] = scalingLogLines({ ...event, detail: { ...event.detail, cause } }, 60);
+
+  expect(what).toMatch(/Scale Out Requested {3}desiredCapacity 2 -> 3$/);
+  expect(why.length).toBeGreaterThan(1);
+  for (const line of why) {
+    expect(line).toMatch(/^ {10}\S/);
+    expect(line.length).toBeLessThanOrEqual(60);
+  }
+  expect(why.map((line) => line.trim()).join(' ')).toBe(cause);
 });
 
 test('an event never breaks the line nor commands the terminal', () => {

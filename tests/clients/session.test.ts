@@ -66,6 +66,7 @@ function prepare(overrides: Partial<UpDependencies> = {}) {
   const progress: string[] = [];
   const dependencies: UpDependencies = {
     projectDirectory: '/project',
+    terminalWidth: undefined,
     secrets: {},
     startCloud: () => Promise.resolve(cloud),
     ensurePackaged: () => Promise.resolve(),

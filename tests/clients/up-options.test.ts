@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { parseByteSize } from '../../clients/up/byte-size.ts';
+import { parseByteSize } from '../../clients/byte-size.ts';
 import { addUpOptions, secretsIn, type UpOptions, upOptions } from '../../clients/up/options.ts';
 
 /** The options as validated, or the words of the error a user would see. */
@@ -43,6 +43,7 @@ describe('chordfs up', () => {
         max: 5,
         volumeSizeBytes: 268_435_456,
         threshold: 70,
+        scaleIn: false,
         timeScale: 20,
         directory: undefined,
         port: 4566,
@@ -54,7 +55,8 @@ describe('chordfs up', () => {
   });
 
   test('takes every option', () => {
-    const argv = '--desired 3 --min 2 --max 9 --volume 1GiB --threshold 55 --time-scale 1.5 --port 0 --json';
+    const argv =
+      '--desired 3 --min 2 --max 9 --volume 1GiB --threshold 55 --scale-in --time-scale 1.5 --port 0 --json';
     expect(
       parse(
         ...argv.split(' '),
@@ -75,6 +77,7 @@ describe('chordfs up', () => {
         max: 9,
         volumeSizeBytes: 1_073_741_824,
         threshold: 55,
+        scaleIn: true,
         timeScale: 1.5,
         directory: '/tmp/cloud',
         port: 0,

@@ -19,3 +19,13 @@ export function parseByteSize(text: string): number | undefined {
   const sizeBytes = Math.round(Number(match[1]) * factor);
   return Number.isSafeInteger(sizeBytes) ? sizeBytes : undefined;
 }
+
+const STEPS = ['KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** For a person: `512 B`, `1.5 MiB`, `256 MiB`. */
+export function showByteSize(bytes: number): string {
+  if (bytes < 1024) return `${Math.round(bytes)} B`;
+  const power = Math.min(STEPS.length, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.round(value)} ${STEPS[power - 1]}`;
+}
