@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { planGrowth } from '../../domain/resize-plan.ts';
+import { nodesNeeded } from '../../bench/growth/nodes-needed.ts';
 import { asPlacementMember } from '../../domain/serving-ring.ts';
 import { alarmEvent } from '../../functions/events.ts';
 import { InvalidEventError, parseEvent } from '../../functions/lambda-handler.ts';
@@ -62,20 +62,6 @@ test('38: an alarm event that comes three times at once adds no more than one', 
 });
 
 describe('39: an alarm that lasts for thirty minutes', () => {
-  /** The fewest nodes that hold these bytes below the threshold, with the places they would get from the beginning. */
-  async function nodesNeeded(group: GrowingPlane, from: number): Promise<number> {
-    const first = (await group.active()).map(asPlacementMember).slice(0, 1);
-    const whole = first.map((member) => ({ ...member, predecessorId: member.id }));
-    const weights = (await group.active()).flatMap(({ usage }) => usage?.arcWeights ?? []);
-    const [anchor] = whole;
-    if (anchor === undefined) throw new Error('an empty ring');
-    const sorted = [...weights].sort(
-      (a, b) => ((a.upTo - anchor.id - 1) >>> 0) - ((b.upTo - anchor.id - 1) >>> 0),
-    );
-    const load = { members: [{ ...anchor, arcWeights: sorted }], departed: [] };
-    return Math.max(from, 1 + planGrowth(load, { limit: 0.7 / 1.03, most: 60 }).length);
-  }
-
   test('is answered until it ends, by no more nodes than the bytes need plus one, and the log says why at every step', {
     timeout: MANY_MINUTES_MS,
   }, async () => {
@@ -88,7 +74,8 @@ describe('39: an alarm that lasts for thirty minutes', () => {
 
     expect(group.plane.isAlarming).toBe(false);
     const members = (await group.active()).length;
-    expect(members).toBeLessThanOrEqual((await nodesNeeded(group, 2)) + 1);
+    const placed = (await group.active()).map(asPlacementMember);
+    expect(members).toBeLessThanOrEqual(nodesNeeded(placed, 0.7 / 1.03) + 1);
     const story = group.story();
     for (const line of story)
       expect(line).toMatch(
