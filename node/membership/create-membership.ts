@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { timing } from '../../domain/timing.ts';
+import { awsCalls } from './aws-calls.ts';
 import type { Log } from './background-task.ts';
 import { DynamodbItemStore } from './dynamodb-item-store.ts';
 import { EventBridgeBus } from './event-bus.ts';
@@ -9,9 +10,6 @@ import { HttpInstanceMetadata } from './instance-metadata.ts';
 import { AutoScalingLifecycleActions } from './lifecycle-actions.ts';
 import { ManagedMembership } from './managed-membership.ts';
 import type { Membership } from './membership.ts';
-
-/** One call to AWS must not hang longer than the retries around it are patient. */
-const REQUEST_TIMEOUTS = { connectionTimeout: 2_000, requestTimeout: 5_000 };
 
 export interface MembershipOptions {
   readonly stage: string;
@@ -31,8 +29,7 @@ export interface MembershipOptions {
 /** The node's control plane on AWS's services: endpoint and credentials are the SDK's to find, as on any instance. */
 export function createMembership(options: MembershipOptions): Membership {
   const { region, tableName, busName, autoScalingGroupName } = options;
-  // The retries that matter are in the tasks around the calls; two more here only smooth over a lost packet.
-  const client = { region, maxAttempts: 2, requestHandler: REQUEST_TIMEOUTS };
+  const client = awsCalls(region);
   return new ManagedMembership({
     stage: options.stage,
     launchHook: options.launchHook,
