@@ -119,6 +119,7 @@ export class MovementLoop {
       this.#isWoken = false;
       const pass = ++this.#startedPasses;
       const movedBefore = progress.read();
+      progress.comparesAnew();
       const failure = await this.#runPass().then(
         () => undefined,
         (error: unknown) => ({ error }),

@@ -24,6 +24,7 @@ export class ProgressMeter {
   #bytesMoved = 0;
   #filesMoved = 0;
   #bytesLeft = 0;
+  #isCountingAnew = false;
   state: MovementProgress['state'] = 'idle';
   lastFailure: string | undefined;
 
@@ -32,8 +33,14 @@ export class ProgressMeter {
     this.#now = now;
   }
 
+  /** Everything is compared again: what is missing still will be found once more, and must not count twice. */
+  comparesAnew(): void {
+    this.#isCountingAnew = true;
+  }
+
   found(bytes: number): void {
-    this.#bytesLeft += bytes;
+    this.#bytesLeft = bytes + (this.#isCountingAnew ? 0 : this.#bytesLeft);
+    this.#isCountingAnew = false;
   }
 
   moved(bytes: number, { isFile }: { readonly isFile: boolean }): void {
