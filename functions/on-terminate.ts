@@ -44,10 +44,11 @@ export function onTerminate(dependencies: Dependencies) {
       (await startDrain(dependencies, member, { ...trigger, terminateToken: LifecycleActionToken }));
     // The node sees its row, drains, and completes the action itself: it alone knows when its files are safe.
     if (isNodesTask) return;
+    const result = (await hasUndrainedFiles(dependencies, member)) ? 'ABANDON' : 'CONTINUE';
     await close(dependencies, instanceId, trigger);
     await completeAction(
       dependencies.group,
-      { instanceId, transition: 'terminate', lifecycleHookName: LifecycleHookName, result: 'CONTINUE' },
+      { instanceId, transition: 'terminate', lifecycleHookName: LifecycleHookName, result },
       { retryMs: dependencies.timing.completeRetryMs, wait: dependencies.wait },
     );
   };
@@ -55,11 +56,23 @@ export function onTerminate(dependencies: Dependencies) {
 
 /** Whether there is a living node with data to hand over, in a ring that goes on. */
 async function isDrainable(dependencies: Dependencies, member: MemberRecord): Promise<boolean> {
-  if (member.state !== 'ACTIVE' && member.state !== 'LEAVING') return false;
+  const isMember = member.state === 'ACTIVE' || member.state === 'LEAVING';
+  return isMember && (await isOnInRing(dependencies, member));
+}
+
+/** It was lost while its machine runs on: a group that keeps instances whose files nobody has taken shall keep it. */
+async function hasUndrainedFiles(
+  dependencies: Dependencies,
+  member: MemberRecord | undefined,
+): Promise<boolean> {
+  return member?.state === 'DEAD' && (await isOnInRing(dependencies, member));
+}
+
+async function isOnInRing(dependencies: Dependencies, { instanceId }: MemberRecord): Promise<boolean> {
   const meta = parseMeta(await dependencies.store.get(metaKey(dependencies.stage)));
   if (meta.status === 'TEARDOWN') return false;
-  const states = await dependencies.instances.states([member.instanceId]);
-  return !OFF.has(states.get(member.instanceId) ?? 'terminated');
+  const states = await dependencies.instances.states([instanceId]);
+  return !OFF.has(states.get(instanceId) ?? 'terminated');
 }
 
 async function startDrain(

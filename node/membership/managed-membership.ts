@@ -135,7 +135,8 @@ export class ManagedMembership implements Membership {
     const context = this.#known();
     const assignment = this.#assigned();
     await this.#insist('leave', signal, () => markGone(context, assignment, { reason, isDrained }));
-    await this.#complete(context.terminateHook, 'CONTINUE', this.#until(signal));
+    // Both end in termination, but for a group that keeps instances whose files nobody has taken: it asks for ABANDON.
+    await this.#complete(context.terminateHook, isDrained ? 'CONTINUE' : 'ABANDON', this.#until(signal));
   }
 
   async fail({ reason, signal }: Parameters<Membership['fail']>[0]): Promise<void> {

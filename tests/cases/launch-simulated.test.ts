@@ -188,7 +188,7 @@ describe('case 17: no heartbeat outlives what it was for', () => {
   });
 });
 
-test('case 35: a member that cannot hand everything over in its time goes all the same, and the log calls it lost', async () => {
+test('case 35: a member that cannot hand everything over in its time gives up, and the log calls it lost', async () => {
   const plane = new TestPlane(table);
   await (await start(plane, 'i-1')).join();
   const node = await start(plane, 'i-2');
@@ -201,7 +201,23 @@ test('case 35: a member that cannot hand everything over in its time goes all th
     reason: expect.stringMatching(/not finished/),
   });
   expect(node.bus.types()).toContain('Member Lost');
-  expect(node.actions.completed).toContain('terminate CONTINUE');
+  // For a group that retains such instances; any other ends it as with CONTINUE.
+  expect(node.actions.completed).toContain('terminate ABANDON');
+});
+
+test('case 35: a member that dies in its drain is given up by the reconciler, in a removal it is just ended', async () => {
+  for (const { status, result } of [
+    { status: 'ACTIVE', result: 'ABANDON' },
+    { status: 'TEARDOWN', result: 'CONTINUE' },
+  ] as const) {
+    const plane = new TestPlane(table);
+    await plane.putRing({ status });
+    await plane.putMember('i-1', { state: 'DEAD', lifecycleState: 'Terminating:Wait' });
+
+    await reconcile(plane.dependencies())({ 'detail-type': 'Scheduled Event' });
+
+    expect(plane.group.completed).toMatchObject([{ instanceId: 'i-1', result }]);
+  }
 });
 
 test('case 52: two reconcilers at once do everything once', async () => {
