@@ -22,8 +22,8 @@ export function whoIsOnTheWay(members: readonly MemberRecord[], group: GroupView
   );
   const [first] = joining;
   if (first !== undefined) {
-    const others = joining.length > 1 ? ` and ${joining.length - 1} more` : '';
-    return `${first.instanceId}${others} is ${first.state}: its relief is not in the numbers yet`;
+    const others = joining.length > 1 ? `, and ${joining.length - 1} more on the way` : '';
+    return `${first.instanceId} is ${first.state}${others}: its relief is not in the numbers yet`;
   }
   const coming = group.instances.find(({ lifecycleState }) => lifecycleState.startsWith('Pending'));
   if (coming !== undefined) return `${coming.instanceId} is ${coming.lifecycleState}`;

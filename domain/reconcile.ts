@@ -117,11 +117,25 @@ function judgeLaunch(seen: Observation, instanceId: string, member: MemberRecord
 function judgeTermination(seen: Observation, instanceId: string, member: MemberRecord | undefined): Repair[] {
   if (member === undefined || isTerminal(member.state) || seen.meta.status === 'TEARDOWN') {
     const finding = `terminating as ${member?.state ?? 'no member'}, and its action still open`;
-    return [{ kind: 'complete', instanceId, transition: 'terminate', result: 'CONTINUE', finding }];
+    const result = hasUndrainedFiles(seen, instanceId, member) ? 'ABANDON' : 'CONTINUE';
+    return [{ kind: 'complete', instanceId, transition: 'terminate', result, finding }];
   }
   return member.state === 'ACTIVE'
     ? [{ kind: 'markLeaving', member, finding: 'terminating, and still ACTIVE' }]
     : [];
+}
+
+/** Nobody has taken its files, and its disk is there: a group that keeps such instances shall keep this one. */
+function hasUndrainedFiles(
+  { meta, ec2 }: Observation,
+  instanceId: string,
+  member: MemberRecord | undefined,
+): boolean {
+  return meta.status !== 'TEARDOWN' && member?.state === 'DEAD' && isOn(ec2.get(instanceId));
+}
+
+function isOn(ec2State: string | undefined): boolean {
+  return ec2State !== undefined && RUNNING.has(ec2State);
 }
 
 /** What the rows say of machines that may be no more. `lifecycleState` is undefined: the group does not know it. */
@@ -129,7 +143,7 @@ function judgeMember(seen: Observation, member: MemberRecord, lifecycleState: st
   const { ec2, meta, deaths, nowMs } = seen;
   const { instanceId } = member;
   const ec2State = ec2.get(instanceId);
-  const isRunning = ec2State !== undefined && RUNNING.has(ec2State);
+  const isRunning = isOn(ec2State);
   if (isTerminal(member.state)) {
     // GONE has completed its own action and is on its way, unless nobody but itself had asked it to leave: after a
     // rebalance recommendation, say. The others still look fine to EC2.

@@ -105,6 +105,7 @@ export class MachineRoom {
           this.options.log(
             `instance ${machine.instanceId}: its process exited with ${code}, starting it again`,
           ),
+        finished: () => this.options.log(`instance ${machine.instanceId}: its node has finished`),
         ended: (how) => {
           this.leave(machine.instanceId);
           ended(how);

@@ -11,13 +11,15 @@ const GIVEN_UP_EXIT_CODE = 78;
 export interface SupervisionOptions extends Omit<ProcessOptions, 'exited'> {
   /** The process exited by itself and will be started again. */
   readonly restarting: (code: number | null) => void;
-  /** Called once, when the process is gone for good. */
+  /** The process has finished its work: nothing starts it again, and the machine goes on without it. */
+  readonly finished: () => void;
+  /** Called once, when the machine is gone for good. */
   readonly ended: (how: string) => void;
 }
 
 /**
- * What a machine's systemd does for its node: a process that fails is started again, a few times. A signal is how
- * machines of the local cloud die, so that one is not survived.
+ * What a machine's systemd does for its node: a process that fails is started again, a few times; one that has finished
+ * is not. A signal is how machines of the local cloud die, so that one is not survived.
  */
 export class SupervisedProcess {
   private readonly options: SupervisionOptions;
@@ -87,7 +89,11 @@ export class SupervisedProcess {
 
   private exited({ code, signal }: ProcessEnd): void {
     this.process = undefined;
-    const isFinal = signal !== null || code === 0 || code === GIVEN_UP_EXIT_CODE;
+    if (code === 0 && !this.isStopping) {
+      this.options.finished();
+      return;
+    }
+    const isFinal = signal !== null || code === GIVEN_UP_EXIT_CODE;
     if (isFinal || this.isStopping || this.starts >= MAX_STARTS) {
       this.end(signal === null ? `exit code ${code}` : `signal ${signal}`);
       return;

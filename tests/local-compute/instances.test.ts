@@ -38,14 +38,16 @@ async function bundleWith(main: string): Promise<string> {
 async function supervised(main: string) {
   const ends: string[] = [];
   const restarts: (number | null)[] = [];
+  const finishes: number[] = [];
   const child = await SupervisedProcess.start({
     bundleDirectory: await bundleWith(main),
     directory,
     environment: { DIR: directory },
     ended: (how) => ends.push(how),
     restarting: (code) => restarts.push(code),
+    finished: () => finishes.push(performance.now()),
   });
-  return { child, ends, restarts };
+  return { child, ends, restarts, finishes };
 }
 
 const READY = `import { writeFileSync } from 'node:fs'; setInterval(() => {}, 1000);
@@ -68,6 +70,20 @@ describe('a node process', () => {
     expect(ends).toEqual([]);
     await child.stop();
     expect(ends).toHaveLength(1);
+  });
+
+  test('that has finished is not started again, and its machine goes on until it is ended', async () => {
+    const { child, ends, restarts, finishes } = await supervised(
+      `${READY} process.on('SIGTERM', () => process.exit(0)); ready();`,
+    );
+    await whenReady();
+
+    process.kill(child.pid ?? 0, 'SIGTERM');
+    await until('it has finished', () => finishes.length > 0);
+
+    expect({ pid: child.pid, ends, restarts }).toEqual({ pid: undefined, ends: [], restarts: [] });
+    await child.stop();
+    expect(ends).toEqual(['stopped']);
   });
 
   test('that is killed stays dead', async () => {
