@@ -60,6 +60,7 @@ function diskOf(usedBytes: number, capacityBytes: number): string {
 
 /** `pulling: 120 MiB left, 40 MiB/s, 3.0 s to go`. */
 function movementOf({ state, bytesLeft, bytesPerSecond, etaMs }: NodeMovement): string {
+  if (bytesLeft === 0 && bytesPerSecond === 0) return state;
   const parts = [
     `${showByteSize(bytesLeft)} left`,
     `${showByteSize(bytesPerSecond)}/s`,

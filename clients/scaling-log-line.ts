@@ -63,7 +63,9 @@ export function scalingLogLine(event: CloudEvent): string {
 export function scalingLogLines(event: CloudEvent, width: number | undefined): readonly string[] {
   if (width === undefined || width < NARROWEST) return [scalingLogLine(event)];
   const { what, why } = partsOf(event);
-  return [what, ...(why === '' ? [] : broken(why, width - INDENT.length).map((line) => INDENT + line))];
+  const room = width - INDENT.length;
+  const [first = '', ...rest] = what.length > width ? broken(what, room) : [what];
+  return [first, ...[...rest, ...(why === '' ? [] : broken(why, room))].map((line) => INDENT + line)];
 }
 
 function partsOf(event: CloudEvent): { readonly what: string; readonly why: string } {

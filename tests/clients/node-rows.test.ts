@@ -56,6 +56,10 @@ test('while its files move it says how much is left, how fast, and for how long'
   expect(shown({ ...node, member: member({ ...usage, movement: stuck }) })).toMatchObject({
     MOVING: 'waiting: 5 B left, 0 B/s',
   });
+  const unknown = { state: 'comparing', bytesLeft: 0, bytesPerSecond: 0, etaMs: undefined };
+  expect(shown({ ...node, member: member({ ...usage, movement: unknown }) })).toMatchObject({
+    MOVING: 'comparing',
+  });
 });
 
 test('an instance without a row, and a row without an instance, are seen as what they are', () => {
