@@ -7,6 +7,7 @@ import { deleteFile } from './delete-file.ts';
 import { errorResponse } from './error-response.ts';
 import { getFile } from './get-file.ts';
 import type { Theme } from './html.ts';
+import { lingeringClose } from './lingering-close.ts';
 import { listFiles } from './list-files.ts';
 import { OWN_PREFIX, PEER_PREFIX } from './open-paths.ts';
 import { putFile } from './put-file.ts';
@@ -53,6 +54,7 @@ export function createFileServer({ files, options, status, peerRouter }: FileSer
     app.use((ctx, next) => (ctx.url.startsWith(PEER_PREFIX) ? peerRouter(ctx, next) : next()));
   }
   if (options?.log !== undefined) app.use(accessLog(settings.log));
+  app.use(lingeringClose());
   app.use(errorResponse(settings.onBug));
   app.use(async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');

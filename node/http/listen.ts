@@ -5,7 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from './tls-options.ts';
 import { createTlsPort, type MemberKey } from './tls-port.ts';
@@ -18,6 +18,8 @@ export interface ListenOptions {
   readonly tls?: TlsOptions | undefined;
   /** With TLS: what other members open it with, instead of a certificate. */
   readonly memberKey?: () => MemberKey | undefined;
+  /** For the head of a request, and before it for a TLS handshake: a client that drips its bytes is gone after this. */
+  readonly headTimeoutMs?: number;
   /** Whether the head of a request that asks before it sends its body would be let in. */
   readonly mayContinue?: (request: IncomingMessage) => boolean;
 }
@@ -30,14 +32,15 @@ export interface ListeningServer {
 
 /** Of all request headers together. Raised: a client can make every connection cost more. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/** For the whole head: a client that drips its headers is gone after this. */
-const HEADERS_TIMEOUT_MS = 20_000;
+const HEAD_TIMEOUT_MS = 20_000;
 /** Without a byte in either direction. Also what a client may take to think in the middle of an upload. */
 const IDLE_TIMEOUT_MS = 120_000;
 /** Longer than load balancers keep theirs, so that it is never the server that closes under a request. */
 const KEEP_ALIVE_MS = 75_000;
 /** Per address. A connection costs about 20 KB. */
 const MAX_CONNECTIONS = 4_096;
+/** Of these, from one remote address: nobody alone can lock out other clients, or the members, who use the same port. */
+const MAX_CONNECTIONS_PER_CLIENT = 3_072;
 
 /** What listens, and the HTTP servers that its connections belong to: itself, or with TLS two of them. */
 interface Port {
@@ -73,10 +76,11 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
   };
 }
 
-function newPort(handler: RequestListener, { tls, memberKey, mayContinue }: ListenOptions): Port {
+function newPort(handler: RequestListener, options: ListenOptions): Port {
+  const { tls, memberKey, mayContinue, headTimeoutMs = HEAD_TIMEOUT_MS } = options;
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: headTimeoutMs,
     // A large file on a slow line takes hours; what must not take long is silence.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -89,15 +93,31 @@ function newPort(handler: RequestListener, { tls, memberKey, mayContinue }: List
       : createTlsPort({
           ...{ tls, limits, handler },
           memberKey: memberKey ?? (() => undefined),
-          handshakeTimeoutMs: HEADERS_TIMEOUT_MS,
+          handshakeTimeoutMs: headTimeoutMs,
         });
   port.socket.maxConnections = MAX_CONNECTIONS;
+  limitEachClient(port.socket);
   for (const server of port.servers) guard(server, mayContinue ?? (() => true));
   return port;
 }
 
 function plainPort(server: Server): Port {
   return { socket: server, servers: [server], cut: () => server.closeAllConnections() };
+}
+
+function limitEachClient(server: NetServer): void {
+  const counts = new Map<string, number>();
+  server.on('connection', (connection: Socket) => {
+    const { remoteAddress = '' } = connection;
+    const count = (counts.get(remoteAddress) ?? 0) + 1;
+    counts.set(remoteAddress, count);
+    connection.once('close', () => {
+      const left = (counts.get(remoteAddress) ?? 1) - 1;
+      if (left === 0) counts.delete(remoteAddress);
+      else counts.set(remoteAddress, left);
+    });
+    if (count > MAX_CONNECTIONS_PER_CLIENT) connection.destroy();
+  });
 }
 
 function guard(server: Server, mayContinue: (request: IncomingMessage) => boolean): void {

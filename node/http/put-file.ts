@@ -4,6 +4,7 @@ import { abortOnClose } from './abort-on-close.ts';
 import { parseTags } from './conditions.ts';
 import { contentTypeOf } from './content-type.ts';
 import { encodePath } from './html.ts';
+import { Refusal } from './refusal.ts';
 import { wholeBody } from './whole-body.ts';
 
 /** PUT of a file: the body is the file. RFC 9110, 9.3.4: 201 when it is new, 204 when it replaced something. */
@@ -12,6 +13,13 @@ export async function putFile(
   { files, onConflict }: { readonly files: Pick<Files, 'open' | 'stage'>; readonly onConflict: OnConflict },
   name: string,
 ): Promise<void> {
+  // RFC 9110, 14.5: who does not know partial PUT must say so, or the part would become the whole file.
+  if (ctx.headers['content-range'] !== undefined) {
+    throw new Refusal(400, {
+      reason: 'Partial PUT is not supported',
+      advice: 'Send the whole file, without Content-Range.',
+    });
+  }
   const signal = abortOnClose(ctx);
   const contentType = contentTypeOf(name, ctx.headers['content-type']);
   const staged = await files.stage(name, wholeBody(ctx.req), { contentType, signal });

@@ -30,11 +30,11 @@ export class StagingEngine implements multer.StorageEngine {
     if (!(request instanceof UploadBody)) throw new Error('The engine stages nothing but upload bodies');
     const name = lastComponent(file.originalname);
     const signal = this.#signals.get(request) ?? AbortSignal.abort();
-    request.partBegan();
+    const place = request.partBegan();
     this.#stage(name, file, signal)
       .then(
         (staged) => {
-          request.parts.push({ name, staged });
+          request.partStaged(place, { name, staged });
           callback(null, file);
         },
         (error: unknown) => {

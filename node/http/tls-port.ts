@@ -72,6 +72,8 @@ export function createTlsPort({
     },
     handler,
   );
+  // Nobody is there who could read an answer before the handshake is done, so nothing else would ever close it.
+  secure.on('tlsClientError', (_error, connection) => connection.destroy());
   const plain = createPlainServer(limits, (request, response) => {
     if (isOpenToAll(request.url ?? '')) return handler(request, response);
     response.writeHead(400, 'Plain HTTP was sent to an HTTPS port', { Connection: 'close' });

@@ -28,10 +28,11 @@ interface PartInfo {
 export class UploadBody extends Transform {
   /** Multer decides by them whether this is a form, and where its parts begin. */
   readonly headers: IncomingHttpHeaders;
-  /** In the order of the request. */
-  readonly parts: StagedPart[] = [];
   /** A part of the field `files` came without a file: a form sent with nothing chosen. */
   hasNamelessFile = false;
+  /** By their place in the request; small ones are staged before large ones that began earlier. */
+  readonly #staged: StagedPart[] = [];
+  #begunCount = 0;
   #unfinishedCount = 0;
   #wake: (() => void) | undefined;
 
@@ -40,8 +41,20 @@ export class UploadBody extends Transform {
     this.headers = request.headers;
   }
 
-  partBegan(): void {
+  /** What was staged so far, in the order of the request. */
+  get parts(): readonly StagedPart[] {
+    // Skips the places of parts that are still arriving, or never will.
+    return this.#staged.filter(() => true);
+  }
+
+  /** The place of the part that begins now, among the files of the request. */
+  partBegan(): number {
     this.#unfinishedCount += 1;
+    return this.#begunCount++;
+  }
+
+  partStaged(place: number, part: StagedPart): void {
+    this.#staged[place] = part;
   }
 
   partEnded(): void {

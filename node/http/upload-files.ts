@@ -73,7 +73,8 @@ export function uploadFiles({ files, onConflict, log }: UploadDependencies): (ct
       checkForm(ctx, body);
       const records = await commitAll(body, onConflict, signal);
       for (const { name } of records) log(`[Uploaded] ${JSON.stringify(name)} --> /${encodePath(name)}`);
-      respond(ctx, records, { isRenamed: records.some(({ name }, i) => name !== body.parts[i]?.name) });
+      const { parts } = body;
+      respond(ctx, records, { isRenamed: records.some(({ name }, i) => name !== parts[i]?.name) });
     } finally {
       for (const { staged } of body.parts) await staged.abort();
     }

@@ -127,6 +127,15 @@ describe('files over HTTP', () => {
     });
   });
 
+  test('PUT of a part is refused, and the file stays what it was', async () => {
+    await server.request('PUT', '/a', {}, Buffer.from('whole'));
+
+    const part = await server.request('PUT', '/a', { 'Content-Range': 'bytes 2-3/5' }, Buffer.from('xx'));
+
+    expect(part).toMatchObject({ status: 400, reason: 'Partial PUT is not supported' });
+    expect((await server.get('/a')).body.toString()).toBe('whole');
+  });
+
   test('PUT keeps the type that the client declares when the name says nothing', async () => {
     const typeAfter = async (path: string, type: string) => {
       await server.request('PUT', path, { 'Content-Type': type }, contentOf(1));

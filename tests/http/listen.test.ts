@@ -149,6 +149,19 @@ describe('C24 TLS', () => {
     await ended;
   });
 
+  test('a connection that stops in the middle of its handshake is closed', async () => {
+    const tls = loadTls({ serverCertificate: pem('server.pem'), dataDirectory: pem('data') });
+    const server = await startTestServer({}, { tls, headTimeoutMs: 20 });
+    const half = connect(server.at);
+    half.on('error', () => undefined);
+    half.resume();
+    half.write(Buffer.from([0x16]));
+
+    await new Promise((resolve) => half.once('close', resolve));
+
+    await server.close();
+  });
+
   test.each([
     ['inside the data folder', 'data/inside.pem', 3],
     ['missing', 'missing.pem', 4],

@@ -274,6 +274,31 @@ describe('an upload of a name that is taken', () => {
     await server.close();
   });
 
+  test('C21 the order of a form decides, not which of its files was staged first', async () => {
+    const server = await startTestServer();
+    const stage = server.files.stage.bind(server.files);
+    let begunCount = 0;
+    let secondIsStaged: () => void = () => undefined;
+    const second = new Promise<void>((resolve) => {
+      secondIsStaged = resolve;
+    });
+    server.files.stage = async (...args) => {
+      const isFirst = begunCount++ === 0;
+      const staged = await stage(...args);
+      if (isFirst) await second;
+      else secondIsStaged();
+      return staged;
+    };
+
+    await server.upload([
+      { filename: 'same', content: 'old' },
+      { filename: 'same', content: 'new' },
+    ]);
+
+    expect((await server.get('/same')).body.toString()).toBe('new');
+    await server.close();
+  });
+
   test('is refused with 409 with onConflict refuse', async () => {
     const server = await startTestServer({ onConflict: 'refuse' });
     await server.upload([{ filename: 'a', content: 'old' }]);
