@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Identifier, identifier } from '../../domain/identifier.ts';
 import { type FileSystem, hasErrorCode, type WritableFile } from './file-system.ts';
@@ -36,6 +37,8 @@ export class ChunkFiles {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #folders: FolderSync;
+  /** What somebody left in `tmp/` that could not be removed must never be in the way. */
+  readonly #life = randomBytes(6).toString('hex');
   #temporaryCount = 0;
   #quarantinedBytes = 0;
 
@@ -53,7 +56,7 @@ export class ChunkFiles {
     await this.#fileSystem.syncFolder(this.#directory);
     const temporary = join(this.#directory, 'tmp');
     for (const name of await this.#fileSystem.list(temporary)) {
-      await this.#fileSystem.remove(join(temporary, name));
+      await this.#removeLeftover(join(temporary, name));
     }
     await this.trimQuarantine();
   }
@@ -70,7 +73,7 @@ export class ChunkFiles {
   /** A path nobody else uses, for something that will be renamed into place. */
   temporaryPath(): string {
     this.#temporaryCount += 1;
-    return join(this.#directory, 'tmp', String(this.#temporaryCount));
+    return join(this.#directory, 'tmp', `${this.#life}-${this.#temporaryCount}`);
   }
 
   /** The file is whole, under its name, and durable when it resolves; before that it is not under its name. */
@@ -107,6 +110,19 @@ export class ChunkFiles {
     return this.#fileSystem.remove(this.pathOf(id));
   }
 
+  /** The same for what no index entry names. A folder that somebody made here is not ours, and stays. */
+  removeStray(id: ChunkId): Promise<void> {
+    return this.#removeLeftover(this.pathOf(id));
+  }
+
+  async #removeLeftover(path: string): Promise<void> {
+    try {
+      await this.#fileSystem.remove(path);
+    } catch (error) {
+      if (!hasErrorCode(error, 'EISDIR', 'EPERM', 'EACCES')) throw error;
+    }
+  }
+
   /** Moves a bad copy aside. It is evidence for people; nothing reads it again. */
   async quarantine(id: ChunkId, nowMs: number): Promise<void> {
     const aside = join(this.#directory, 'quarantine', `${fileNameOf(id)}-${nowMs}`);
@@ -128,7 +144,7 @@ export class ChunkFiles {
       const path = join(folder, name);
       const allocatedBytes = (await this.#fileSystem.stat(path))?.allocatedBytes ?? 0;
       if (keptBytes + allocatedBytes <= MAX_QUARANTINE_BYTES) keptBytes += allocatedBytes;
-      else await this.#fileSystem.remove(path);
+      else await this.#removeLeftover(path);
     }
     this.#quarantinedBytes = keptBytes;
   }

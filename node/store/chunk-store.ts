@@ -113,7 +113,7 @@ export class ChunkStore {
       if (table.get(id) !== undefined) continue;
       // A publish between its rename and its index entry looks the same; the queue waits until it is over.
       await this.#queue.run(textKey(id), async () => {
-        if (table.get(id) === undefined) await files.remove(id);
+        if (table.get(id) === undefined) await files.removeStray(id);
       });
     }
   }

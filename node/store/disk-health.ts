@@ -42,6 +42,19 @@ export class DiskHealth {
     }
   }
 
+  /**
+   * Runs something that writes what the store could do without. That it fails is nobody's concern, unless it is the
+   * disk that fails: people put folders where a file should go, take permissions away, mount things.
+   */
+  async attempt(write: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) return;
+    try {
+      await write();
+    } catch (error) {
+      if (hasErrorCode(error, 'EIO')) this.fail(error);
+    }
+  }
+
   /** From now on nothing is written. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;

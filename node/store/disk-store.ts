@@ -176,7 +176,7 @@ export class DiskStore implements Store {
       await this.hideFile(name);
       return;
     }
-    await this.#health.guard(async () => {
+    await this.#health.attempt(async () => {
       if (first === undefined) return this.#parts.exposed.showEmpty(name);
       const id = { key: first.key, uploadId, index: 0 };
       if (this.#chunkTable.get(id) === undefined) return;
@@ -185,7 +185,7 @@ export class DiskStore implements Store {
   }
 
   hideFile(name: string): Promise<void> {
-    return this.#health.guard(() => this.#parts.exposed.hide(name));
+    return this.#health.attempt(() => this.#parts.exposed.hide(name));
   }
 
   onCorrupt(listener: (chunk: ChunkInfo) => void): void {
@@ -224,7 +224,7 @@ export class DiskStore implements Store {
     this.#chunkTable.load();
     this.#chunks.onCorrupt(({ name }) => {
       // The link in `files/` is the same bad file.
-      this.#parts.exposed.hide(name).catch(() => undefined);
+      void this.hideFile(name);
     });
     await this.#volume.refresh();
     this.#parts.index.onDamage((error) => this.#health.fail(error));
@@ -250,7 +250,7 @@ export class DiskStore implements Store {
       tidy: async () => {
         await files.trimQuarantine();
         for (const name of await exposed.plainNames()) {
-          if (!this.#isShowable(name)) await exposed.hide(name);
+          if (!this.#isShowable(name)) await this.hideFile(name);
         }
       },
       verifyRecords: (from: Uint8Array | undefined, limit: number) => this.#records.verify(from, limit),

@@ -60,16 +60,24 @@ export class ExposedFiles {
       if (!hasErrorCode(error, 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV')) throw error;
       await this.#copy(temporary, await readChunk());
     }
-    await this.#fileSystem.rename(temporary, path);
-    // Renaming one link of a file over another of the same file does nothing at all, and leaves both.
-    await this.#fileSystem.remove(temporary);
+    try {
+      await this.#fileSystem.rename(temporary, path);
+    } finally {
+      // It may still be there: renaming one link of a file over another of the same file does nothing at all.
+      await this.#fileSystem.remove(temporary);
+    }
   }
 
   /** An empty file has no chunk to link to. */
   async showEmpty(name: string): Promise<void> {
     const temporary = this.#temporaryPath();
     await this.#copy(temporary, new Uint8Array());
-    await this.#fileSystem.rename(temporary, join(this.#folder, exposedName(name)));
+    try {
+      await this.#fileSystem.rename(temporary, join(this.#folder, exposedName(name)));
+    } catch (error) {
+      await this.#fileSystem.remove(temporary);
+      throw error;
+    }
   }
 
   async hide(name: string): Promise<void> {

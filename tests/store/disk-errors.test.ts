@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chunkOf, recordOf } from './contract.ts';
@@ -115,6 +115,66 @@ describe('space and disk errors', () => {
     await store.putChunk(chunkOf(bytes), bytes);
 
     expect(await store.readChunk(chunkOf(bytes))).toBeDefined();
+  });
+
+  test.each(['EISDIR', 'EPERM', 'EACCES', 'ENOTDIR', 'ENAMETOOLONG'])(
+    'a file that cannot be shown for %s says nothing about the disk, and leaves nothing behind',
+    async (code) => {
+      const failures: unknown[] = [];
+      const fileSystem = new FaultyFileSystem();
+      const store = await disk.openStore({ fileSystem, onFailure: (error) => failures.push(error) });
+      const bytes = Buffer.from('abc');
+      await store.putChunk(chunkOf(bytes), bytes);
+      fileSystem.before = (operation) => {
+        if (operation === 'rename') throw systemError(code);
+      };
+
+      await store.exposeFile(recordOf('shown', 1, { uploadId: 'u1', chunks: [chunkOf(bytes)] }));
+      await store.exposeFile(recordOf('empty', 1, { sizeBytes: 0, chunks: [] }));
+      fileSystem.before = () => undefined;
+
+      expect(failures).toEqual([]);
+      expect(readdirSync(join(disk.directory, 'tmp'))).toEqual([]);
+      await store.putRecord(recordOf('a', 1));
+    },
+  );
+
+  test('an I/O error of the file folder is one of the disk', async () => {
+    const failures: unknown[] = [];
+    const fileSystem = new FaultyFileSystem();
+    const store = await disk.openStore({ fileSystem, onFailure: (error) => failures.push(error) });
+    fileSystem.before = (operation) => {
+      if (operation === 'remove') throw systemError('EIO');
+    };
+
+    await store.hideFile('a');
+
+    expect(failures).toHaveLength(1);
+  });
+
+  test('folders that somebody made in ours are let be: the store opens, shows, scrubs and stores', async () => {
+    const failures: unknown[] = [];
+    const bytes = Buffer.from('abc');
+    const chunk = chunkOf(bytes);
+    const stray = [
+      'files/shown',
+      'files/unknown',
+      'tmp/1',
+      'quarantine/stray-1',
+      `chunks/00/${'0'.repeat(8)}-x-0`,
+    ];
+    for (const path of stray) mkdirSync(join(disk.directory, path), { recursive: true });
+
+    const store = await disk.openStore({ onFailure: (error) => failures.push(error) });
+    await store.putChunk(chunk, bytes);
+    const record = recordOf('shown', 1, { uploadId: 'u1', chunks: [chunk] });
+    await store.putRecord(record);
+    await store.exposeFile(record);
+    await store.scrubber.pass();
+    await store.removeChunk(chunk);
+
+    expect(failures).toEqual([]);
+    expect(stray.every((path) => existsSync(join(disk.directory, path)))).toBe(true);
   });
 
   test('an unreadable file is damage, not a crash', async () => {
