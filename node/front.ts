@@ -84,6 +84,11 @@ export class Front {
     this.#setBehind(behind);
   }
 
+  /** See `ListeningServer.retire`: until it resolves, requests on open connections are served by what stands behind. */
+  async retire(limits: Parameters<ListeningServer['retire']>[0]): Promise<void> {
+    await this.#server.retire(limits);
+  }
+
   async close(graceMs: number): Promise<void> {
     await this.#server.close(graceMs);
   }

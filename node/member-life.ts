@@ -38,6 +38,12 @@ export interface MemberLifeOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * How long clients may go on using their connections to a node that has left. `idleMs`: longer than a client pauses
+ * between two requests; `longestMs`: what an upload under way gets, and the order to leave is late by at most.
+ */
+const RETIREMENT = { idleMs: 3_000, longestMs: 30_000 };
+
 interface Parts {
   readonly ring: RingNode;
   readonly movement: Movement;
@@ -201,13 +207,15 @@ export class MemberLife {
     { movement }: Parts,
     { cause, skip }: { readonly cause: string; readonly skip: boolean },
   ): Promise<void> {
-    const { environment, membership, signal, log } = this.#options;
+    const { environment, membership, front, signal, log } = this.#options;
     this.#station = 'draining';
     log('info', 'draining', { cause, skip });
     try {
       const isDrained =
         skip || (await this.#handOver(movement, timing(environment.timeScale).drainLongestMs));
       this.#station = 'left';
+      // Out of the ring, and still able to take requests to those that are in it: nobody is cut off.
+      if (!skip) await front.retire(RETIREMENT);
       await membership.leave({ reason: cause, isDrained, signal });
       log('info', 'left', { cause, isDrained });
       this.#ended.resolve('left');

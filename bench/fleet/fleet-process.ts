@@ -76,7 +76,6 @@ export class FleetProcess {
     this.isLeaving = true;
     this.#child?.send('leave' satisfies FleetOrder);
     await this.ended();
-    this.disruptions++;
     return this.#child?.exitCode ?? null;
   }
 

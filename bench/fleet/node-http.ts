@@ -16,6 +16,11 @@ export interface Ask {
   readonly timeoutMs: number;
 }
 
+/** A kept connection that its server ended just as it was used again: HTTP clients ask anew by themselves. */
+export class ConnectionEnded extends Error {
+  override readonly name = 'ConnectionEnded';
+}
+
 /** A client of many nodes with connections kept open, that never tries anything twice. */
 export class NodeHttp {
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 16 });
@@ -35,7 +40,10 @@ export class NodeHttp {
         timeoutMs,
       );
       asking.once('close', () => clearTimeout(timer));
-      asking.once('error', reject);
+      asking.once('error', (error) => {
+        const isReset = 'code' in error && error.code === 'ECONNRESET';
+        reject(asking.reusedSocket && isReset ? new ConnectionEnded(error.message) : error);
+      });
       asking.once('response', (incoming) => {
         const pieces: Buffer[] = [];
         let firstByteMs: number | undefined;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { History } from '../../tests/files/history.ts';
 import type { FleetProcess } from '../fleet/fleet-process.ts';
-import { type Answer, type NodeHttp, sayingOf } from '../fleet/node-http.ts';
+import { type Answer, ConnectionEnded, type NodeHttp, sayingOf } from '../fleet/node-http.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** `share`: of all writes, those of at most this size. */
@@ -37,7 +37,7 @@ export interface LoadReport {
   readonly reads: number;
   readonly writes: number;
   readonly deletes: number;
-  /** Asked again elsewhere, because the node asked was killed, frozen or ending meanwhile. */
+  /** Asked again elsewhere, because the node asked was killed or frozen meanwhile, or had left. */
   readonly asked_again: number;
   readonly write_failures: Readonly<Record<string, number>>;
   readonly readMs: readonly number[];
@@ -115,7 +115,7 @@ export class ClientLoad {
         this.#readMs.push(answer.totalMs);
         return answer;
       } catch (error) {
-        if (!isExcused(node, disruptions)) {
+        if (!(isExcused(node, disruptions) || hasLeft(node, error))) {
           this.failedReads.push(
             `${new Date().toISOString()} ${name} through ${node.spec.instanceId}: ${error}`,
           );
@@ -154,32 +154,44 @@ export class ClientLoad {
     this.#deletes++;
   }
 
-  /** Tried once: whatever is not acknowledged may still have happened. */
+  /** Tried once: whatever is not acknowledged may still have happened. Only who was not let in asks elsewhere. */
   async #change(name: string, method: 'PUT' | 'DELETE', body?: Uint8Array): Promise<void> {
-    const node = this.#options.random.pick(this.#options.serving());
-    const { disruptions } = node;
     const path = `/${encodeURIComponent(name)}`;
     const ask = { method, path, timeoutMs: TIMEOUT_MS, ...(body === undefined ? {} : { body }) };
-    let failure: string;
-    try {
-      const { status, totalMs, body: said } = await this.#options.http.ask(node.spec.address, ask);
-      if (status === 201 || status === 204 || (method === 'DELETE' && status === 404)) {
-        this.#writeMs.push(totalMs);
-        return;
+    for (;;) {
+      const node = this.#options.random.pick(this.#options.serving());
+      const { disruptions } = node;
+      let failure: string;
+      try {
+        const { status, totalMs, body: said } = await this.#options.http.ask(node.spec.address, ask);
+        if (status === 201 || status === 204 || (method === 'DELETE' && status === 404)) {
+          this.#writeMs.push(totalMs);
+          return;
+        }
+        failure = `${status} ${sayingOf(said)}`;
+      } catch (error) {
+        if (hasLeft(node, error)) {
+          this.#askedAgain++;
+          continue;
+        }
+        failure = String(error);
       }
-      failure = `${status} ${sayingOf(said)}`;
-    } catch (error) {
-      failure = String(error);
+      const key = isExcused(node, disruptions) ? 'through a node that was killed or frozen' : failure;
+      this.#failures[key] = (this.#failures[key] ?? 0) + 1;
+      throw new Error(failure);
     }
-    const key = isExcused(node, disruptions) ? 'through a node that was killed, frozen or ending' : failure;
-    this.#failures[key] = (this.#failures[key] ?? 0) + 1;
-    throw new Error(failure);
   }
 }
 
-/** Whether the node stopped answering since, or is about to end: what it said or did not say proves nothing. */
+/** Whether the node stopped answering since: what it said or did not say proves nothing. */
 function isExcused(node: FleetProcess, disruptionsBefore: number): boolean {
-  return node.disruptions !== disruptionsBefore || !node.isAnswering || node.isLeaving;
+  return node.disruptions !== disruptionsBefore || !node.isAnswering;
+}
+
+/** A node that was told to leave and has left takes no connections any more, and ends those that were idle. */
+function hasLeft(node: FleetProcess, error: unknown): boolean {
+  const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+  return node.isLeaving && (isRefused || error instanceof ConnectionEnded);
 }
 
 /** Every value is written once in a run, and no two of its blocks are alike. */

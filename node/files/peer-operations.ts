@@ -8,6 +8,8 @@ import { type Identifier, isIdentifier } from '../../domain/identifier.ts';
  * keep it safe to repeat: the transport may send a request twice.
  */
 
+/** Items that movement asks for at once; their content together is at most one payload. */
+export const MAX_BATCH_ITEMS = 128;
 /** No list inside a message is longer: a page of a listing, or the chunks of one file of 4 TiB. */
 const MAX_ITEMS = 2 ** 20;
 
@@ -85,6 +87,26 @@ export const OPERATIONS = {
   'read-record': {
     request: z.object({ name, role, inlineLimitBytes: count.max(CHUNK_SIZE_BYTES) }),
     reply: z.object({ record: record.optional(), isSynced: z.boolean(), isInline: z.boolean(), isBusy }),
+  },
+  /**
+   * What `read-record` tells a replica, of several names at once. Reply payload: the contents of small files one after
+   * the other, in the order of the names; `contentBytes` 0: not in it.
+   */
+  'read-records': {
+    request: z.object({
+      wanted: z.array(z.object({ name, withContent: z.boolean() })).max(MAX_BATCH_ITEMS),
+    }),
+    reply: z.object({
+      found: z
+        .array(z.object({ record: record.optional(), contentBytes: count.max(CHUNK_SIZE_BYTES) }))
+        .max(MAX_BATCH_ITEMS),
+      isBusy,
+    }),
+  },
+  /** Reply payload: the verified chunks one after the other; `sizesBytes` 0: no intact copy here, or no room left. */
+  'get-chunks': {
+    request: z.object({ chunks: z.array(chunkId).max(MAX_BATCH_ITEMS) }),
+    reply: z.object({ sizesBytes: z.array(count.max(CHUNK_SIZE_BYTES)).max(MAX_BATCH_ITEMS), isBusy }),
   },
   /** One page of the records of an arc. `brief` leaves the chunk lists out. */
   'list-records': {

@@ -4,6 +4,7 @@ import type { FileRecord } from '../../domain/file-record.ts';
 import { type Identifier, identifier } from '../../domain/identifier.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc, ChunkInfo, Store } from '../store/store.ts';
+import { readChunksAtOnce, readRecordsAtOnce } from './bulk-reads.ts';
 import type { Commits } from './commits.ts';
 import { pause, withDeadline } from './deadline.ts';
 import type { PeerHandlers } from './peer-calls.ts';
@@ -80,7 +81,16 @@ function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOpera
 
 function movementHandlers(options: PeerServiceOptions): Omit<PeerHandlers, DataOperation> {
   const { store, tracker, tenure } = options;
+  const isBusy = () => tracker.isServingClients;
   return {
+    'read-records': async ({ wanted }) => {
+      const { reply, payload } = await readRecordsAtOnce(store, wanted);
+      return { reply: { ...reply, isBusy: isBusy() }, payload };
+    },
+    'get-chunks': async ({ chunks }) => {
+      const { reply, payload } = await readChunksAtOnce(store, chunks);
+      return { reply: { ...reply, isBusy: isBusy() }, payload };
+    },
     'list-chunks': async ({ arc, after, limit }) => {
       const chunks = store.scanChunks(arc, { after, limit });
       return { reply: { chunks, isComplete: chunks.length < limit } };

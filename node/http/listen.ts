@@ -5,7 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import { type AddressInfo, type Server as NetServer, type Socket, Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from './tls-options.ts';
 import { createTlsPort, type MemberKey } from './tls-port.ts';
@@ -26,6 +26,12 @@ export interface ListenOptions {
 
 export interface ListeningServer {
   readonly endpoints: readonly { readonly address: string; readonly port: number }[];
+  /**
+   * For a node that goes in order. New connections are refused from now on; on those that are open, requests are
+   * answered as before, and each answer is the last one of its connection. Resolves when all have ended, or after
+   * `idleMs` once no request is under way, or at the latest after `longestMs`. Close it after that.
+   */
+  retire(limits: { readonly idleMs: number; readonly longestMs: number }): Promise<void>;
   /** Takes no new requests, lets those under way finish for up to `graceMs`, then cuts them. Safe to repeat. */
   close(graceMs: number): Promise<void>;
 }
@@ -49,12 +55,29 @@ interface Port {
   cut(): void;
 }
 
+/** What is under way on all ports together. */
+interface Traffic {
+  isRetiring: boolean;
+  answersUnderWay: number;
+  onQuiet: () => void;
+}
+
 /** @throws The system's error (EADDRINUSE, EADDRNOTAVAIL) when one address cannot be bound; none is bound then. */
 export async function listen(handler: RequestListener, options: ListenOptions): Promise<ListeningServer> {
   const ports: Port[] = [];
+  const traffic: Traffic = { isRetiring: false, answersUnderWay: 0, onQuiet: () => undefined };
+  const answer: RequestListener = (request, response) => {
+    if (traffic.isRetiring) response.shouldKeepAlive = false;
+    traffic.answersUnderWay++;
+    response.once('close', () => {
+      traffic.answersUnderWay--;
+      if (traffic.answersUnderWay === 0) traffic.onQuiet();
+    });
+    return handler(request, response);
+  };
   try {
     for (const address of options.addresses) {
-      const port = newPort(handler, options);
+      const port = newPort(answer, options);
       await bind(port.socket, address, options.port);
       ports.push(port);
     }
@@ -69,6 +92,7 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
       const { address, port } = socket.address() as AddressInfo;
       return { address, port };
     }),
+    retire: (limits) => retireAll(ports, traffic, limits),
     close: (graceMs) => {
       closing ??= closeAll(ports, graceMs);
       return closing;
@@ -181,5 +205,32 @@ function closeOne({ socket, servers, cut }: Port, graceMs: number): Promise<void
     });
     // Also ends what each server watches its connections with, where it is not the one that listens.
     for (const server of servers) server === socket ? server.closeIdleConnections() : server.close();
+  });
+}
+
+/** Only the listening ends at once: a connection that is idle now may be just about to be used. */
+function retireAll(
+  ports: readonly Port[],
+  traffic: Traffic,
+  { idleMs, longestMs }: { readonly idleMs: number; readonly longestMs: number },
+): Promise<void> {
+  traffic.isRetiring = true;
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(idle);
+      clearTimeout(longest);
+      resolve();
+    };
+    // A connection on which nothing is asked may stay for ever: from here on only what is under way counts.
+    const idle = setTimeout(() => {
+      if (traffic.answersUnderWay === 0) end();
+      else traffic.onQuiet = end;
+    }, idleMs);
+    const longest = setTimeout(end, longestMs);
+    // Not the HTTP server's own `close`, which ends idle connections with it.
+    const closed = ports.map(
+      ({ socket }) => new Promise((done) => TcpServer.prototype.close.call(socket, done)),
+    );
+    void Promise.all(closed).then(end);
   });
 }

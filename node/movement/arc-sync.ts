@@ -3,10 +3,11 @@ import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Store } from '../store/store.ts';
 import type { HeldArc } from './arcs.ts';
+import { batchesOf, costOfChunk } from './batches.ts';
 import type { Urgency } from './pacer.ts';
 import type { ProgressMeter } from './progress.ts';
 import { diffChunks, diffRecords } from './replica-diff.ts';
-import type { Route, Transfer } from './transfer.ts';
+import { allOrFirstFailure, type Route, type Transfer } from './transfer.ts';
 
 export interface ArcSyncOptions {
   readonly store: Store;
@@ -48,8 +49,9 @@ export class ArcSync {
       })) {
         if (withContent)
           progress.found(sumSizes(lackingHere.filter(({ sizeBytes }) => sizeBytes <= CHUNK_SIZE_BYTES)));
+        const batches = batchesOf(lackingHere, (record) => transfer.costOf(record, { withContent }));
         await allOrFirstFailure(
-          lackingHere.map((record) => transfer.pullRecord(record, { ...route, withContent })),
+          batches.map((batch) => transfer.pullRecords(batch, { ...route, withContent })),
         );
       }
     });
@@ -63,8 +65,9 @@ export class ArcSync {
       const route: Route = { member, urgency, signal };
       for await (const { lackingHere } of diffChunks({ store, calls: transfer.calls, member, arc, signal })) {
         progress.found(sumSizes(lackingHere));
-        const arrived = await allOrFirstFailure(lackingHere.map((info) => transfer.pullChunk(info, route)));
-        missingCount += arrived.filter((isHere) => !isHere).length;
+        const batches = batchesOf(lackingHere, costOfChunk);
+        const arrived = await allOrFirstFailure(batches.map((batch) => transfer.pullChunks(batch, route)));
+        missingCount += arrived.flat().filter((isHere) => !isHere).length;
       }
     });
     // Whoever listed it may have collected it since. If not, the next comparison shows it again.
@@ -91,13 +94,4 @@ async function eachMember(
 
 function sumSizes(items: readonly { readonly sizeBytes: number }[]): number {
   return items.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-/** Lets every item finish before it fails, so that one bad copy does not keep the others from moving. */
-export async function allOrFirstFailure<T>(items: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(items);
-  return settled.map((item) => {
-    if (item.status === 'rejected') throw item.reason;
-    return item.value;
-  });
 }

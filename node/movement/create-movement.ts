@@ -217,7 +217,9 @@ class NodeMovement implements Movement {
       };
       await Promise.all(asked.map((member) => slots.run(signal, () => ask(member)).catch(ignoreOperating)));
       signal.throwIfAborted();
-      if (asked.some((member) => !confirmed.has(member.instanceId))) await pause(RETRY_MS, signal);
+      const isDone = asked.every((member) => confirmed.has(member.instanceId));
+      // Also with nobody left to ask: this node's own view may not show the phase yet, or never again.
+      if (!isDone || asked.length === 0) await pause(RETRY_MS, signal);
     }
     // This node receives uploads too: its own writes under the old view must have ended as well.
     await plane.tracker.writesBeforeNow();

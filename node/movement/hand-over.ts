@@ -2,11 +2,10 @@ import { hashName } from '../../domain/file-key.ts';
 import { identifier } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Arc, Store } from '../store/store.ts';
-import { allOrFirstFailure } from './arc-sync.ts';
 import type { Urgency } from './pacer.ts';
 import type { ProgressMeter } from './progress.ts';
 import { chunkIdOf, diffChunks, diffRecords } from './replica-diff.ts';
-import type { Transfer } from './transfer.ts';
+import { allOrFirstFailure, type Transfer } from './transfer.ts';
 
 export interface HandOverOptions {
   readonly store: Store;
@@ -50,7 +49,7 @@ export class HandOver {
       }
       for await (const { lackingThere } of diffRecords(options)) {
         givenCount += lackingThere.length;
-        await allOrFirstFailure(lackingThere.map(({ name }) => transfer.pushRecord(name, route)));
+        await allOrFirstFailure(lackingThere.map((record) => transfer.pushRecord(record, route)));
       }
     }
     return givenCount;

@@ -3,15 +3,10 @@
  */
 export type Urgency = 'urgent' | 'background';
 
-/** Transfers under way at once: bytes bound memory and bandwidth, the count bounds requests for small files. */
-interface Allowance {
-  readonly bytes: number;
-  readonly count: number;
-}
-
-const ALLOWANCES: Readonly<Record<Urgency, { readonly idle: Allowance; readonly busy: Allowance }>> = {
-  urgent: { idle: { bytes: 16 * 2 ** 20, count: 24 }, busy: { bytes: 8 * 2 ** 20, count: 8 } },
-  background: { idle: { bytes: 12 * 2 ** 20, count: 12 }, busy: { bytes: 4 * 2 ** 20, count: 2 } },
+/** Under way at once, as `batches.ts` counts cost: a little more than so many times 4 MiB. */
+const ALLOWED_BYTES: Readonly<Record<Urgency, { readonly idle: number; readonly busy: number }>> = {
+  urgent: { idle: 17 * 2 ** 20, busy: 8.5 * 2 ** 20 },
+  background: { idle: 12.5 * 2 ** 20, busy: 4.25 * 2 ** 20 },
 };
 
 /** How long what a peer said of itself holds. A transfer of a chunk takes less, so that the next answer renews it. */
@@ -22,10 +17,10 @@ export class Pacer {
   readonly #isServingClients: () => boolean;
   readonly #now: () => number;
   #peersBusyUntilMs = Number.NEGATIVE_INFINITY;
-  #bytes = 0;
+  #runningBytes = 0;
   #count = 0;
-  readonly #waiting: { readonly sizeBytes: number; readonly urgency: Urgency; readonly start: () => void }[] =
-    [];
+  /** Of each urgency, first come, first served. */
+  readonly #waiting: Readonly<Record<Urgency, Waiting[]>> = { urgent: [], background: [] };
 
   /** @param now Monotonic clock, ms. */
   constructor(isServingClients: () => boolean, now: () => number) {
@@ -38,46 +33,52 @@ export class Pacer {
     this.#peersBusyUntilMs = this.#now() + PEER_BUSY_MS;
   }
 
-  /** Runs `task` when there is room for `sizeBytes` more. A single transfer is always let through. */
+  /** Runs `task` when there is room for `costBytes` more. A single transfer is always let through. */
   async run<T>(
     {
-      sizeBytes,
+      costBytes,
       urgency,
       signal,
-    }: { readonly sizeBytes: number; readonly urgency: Urgency; readonly signal: AbortSignal },
+    }: { readonly costBytes: number; readonly urgency: Urgency; readonly signal: AbortSignal },
     task: () => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted();
     await new Promise<void>((start) => {
-      this.#waiting.push({ sizeBytes, urgency, start });
+      this.#waiting[urgency].push({ costBytes, start });
       this.#admit();
     });
     try {
       signal.throwIfAborted();
       return await task();
     } finally {
-      this.#bytes -= sizeBytes;
+      this.#runningBytes -= costBytes;
       this.#count--;
       this.#admit();
     }
   }
 
+  /** What is urgent does not wait for what is not: a take-over may hold clients up until it has its records. */
   #admit(): void {
-    for (
-      let first = this.#waiting[0];
-      first !== undefined && this.#hasRoom(first);
-      first = this.#waiting[0]
-    ) {
-      this.#waiting.shift();
-      this.#bytes += first.sizeBytes;
-      this.#count++;
-      first.start();
+    for (const urgency of ['urgent', 'background'] as const) {
+      const waiting = this.#waiting[urgency];
+      for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+        if (!this.#hasRoom(first, urgency)) return;
+        waiting.shift();
+        this.#runningBytes += first.costBytes;
+        this.#count++;
+        first.start();
+      }
     }
   }
 
-  #hasRoom({ sizeBytes, urgency }: { readonly sizeBytes: number; readonly urgency: Urgency }): boolean {
+  #hasRoom({ costBytes }: Waiting, urgency: Urgency): boolean {
     const isBusy = this.#isServingClients() || this.#now() < this.#peersBusyUntilMs;
-    const { bytes, count } = ALLOWANCES[urgency][isBusy ? 'busy' : 'idle'];
-    return this.#count === 0 || (this.#count < count && this.#bytes + sizeBytes <= bytes);
+    const allowedBytes = ALLOWED_BYTES[urgency][isBusy ? 'busy' : 'idle'];
+    return this.#count === 0 || this.#runningBytes + costBytes <= allowedBytes;
   }
+}
+
+interface Waiting {
+  readonly costBytes: number;
+  readonly start: () => void;
 }

@@ -5,6 +5,7 @@ import { pause } from '../files/deadline.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Placement } from '../files/placement.ts';
 import type { ChunkInfo, Store } from '../store/store.ts';
+import { costOfChunk } from './batches.ts';
 import type { Transfer } from './transfer.ts';
 
 export interface RepairOptions {
@@ -64,10 +65,10 @@ export class Repair {
     const { placement, transfer, calls, signal } = this.#options;
     for (const member of placement.of(info.key).writeSet) {
       if (calls.isSelf(member)) continue;
-      const arrived = await transfer
-        .pullChunk(info, { member, urgency: 'urgent', signal })
-        .catch(falseIfOperating);
-      if (arrived) return true;
+      const route = { member, urgency: 'urgent' as const, signal };
+      const batch = { items: [info], costBytes: costOfChunk(info) };
+      const [arrived] = await transfer.pullChunks(batch, route).catch(noneIfOperating);
+      if (arrived === true) return true;
     }
     return false;
   }
@@ -94,8 +95,8 @@ export class Repair {
   }
 }
 
-function falseIfOperating(error: unknown): false {
-  if (error instanceof ChordfsError) return false;
+function noneIfOperating(error: unknown): boolean[] {
+  if (error instanceof ChordfsError) return [];
   throw error;
 }
 

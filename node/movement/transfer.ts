@@ -3,7 +3,9 @@ import { CHUNK_SIZE_BYTES, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { matchesChecksum } from '../files/chunk-checksum.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
+import { Slots } from '../files/slots.ts';
 import type { ChunkInfo, Store } from '../store/store.ts';
+import { type Batch, costOfChunk, costOfRecord } from './batches.ts';
 import type { Pacer, Urgency } from './pacer.ts';
 import { callPatiently } from './patient-calls.ts';
 import type { ProgressMeter } from './progress.ts';
@@ -24,65 +26,71 @@ export interface Route {
 }
 
 const TIMEOUT_MS = 10_000;
+/**
+ * Chunks written to the disk at once, out of the 16 threads that a node has for its files. Raised: clients' own writes
+ * queue behind movement's flushes. Lowered: flushes that the disk would have done together come one by one.
+ */
+const STORED_AT_ONCE = 10;
 
-/** Copies single records and chunks between this node and another, verified on both ends. Every step may be repeated. */
+/** Copies records and chunks between this node and another, verified on both ends. Every step may be repeated. */
 export class Transfer {
   readonly #options: TransferOptions;
+  readonly #storing = new Slots(STORED_AT_ONCE);
 
   constructor(options: TransferOptions) {
     this.#options = options;
   }
 
+  /** What pulling this record will cost, and whether the only chunk of a small file is to come with it. */
+  costOf(brief: FileRecord, { withContent }: { readonly withContent: boolean }): number {
+    return costOfRecord(brief, withContent && this.#lacksContentOf(brief) ? brief.sizeBytes : 0);
+  }
+
   /**
-   * Fetches the newest version the member has of a record; with `withContent`, also the only chunk of a small file,
-   * in the same round and stored first, so that the record is never there without it.
+   * Fetches the newest versions the member has of some records; with `withContent`, also the only chunk of each small
+   * file, in the same round and stored first, so that the record is never there without it.
    */
-  async pullRecord(
-    brief: FileRecord,
+  async pullRecords(
+    { items, costBytes }: Batch<FileRecord>,
     { withContent, ...route }: Route & { readonly withContent: boolean },
   ): Promise<void> {
-    const { store, pacer, progress, onRecord } = this.#options;
-    const { name, uploadId, sizeBytes } = brief;
-    const isSmall = !brief.deleted && sizeBytes > 0 && sizeBytes <= CHUNK_SIZE_BYTES;
-    const isHere = isSmall && store.getChunk({ key: hashName(name), uploadId, index: 0 }) !== undefined;
-    const wantsContent = withContent && isSmall && !isHere;
-    await pacer.run({ ...route, sizeBytes: wantsContent ? sizeBytes : 0 }, async () => {
-      const request = {
-        name,
-        role: 'replica' as const,
-        inlineLimitBytes: wantsContent ? CHUNK_SIZE_BYTES : 0,
-      };
-      const { reply, payload } = await this.#call(route, 'read-record', request);
+    const { pacer } = this.#options;
+    await pacer.run({ ...route, costBytes }, async () => {
+      const wanted = items.map((brief) => ({
+        name: brief.name,
+        withContent: withContent && this.#lacksContentOf(brief),
+      }));
+      const { reply, payload } = await this.#call(route, 'read-records', { wanted });
       if (reply.isBusy === true) pacer.peerIsBusy();
-      // Gone since it was listed: dropped there as confirmed by others, who will be compared with as well.
-      if (reply.record === undefined) return;
-      const [ref] = reply.record.chunks;
-      if (payload !== undefined && ref !== undefined && (await matchesChecksum(payload, ref))) {
-        const id = { key: ref.key, uploadId: reply.record.uploadId, index: 0 };
-        const { sha256, sizeBytes } = ref;
-        await store.putChunk({ ...id, name, sha256, sizeBytes }, payload, { isChecked: true });
-        progress.moved(payload.byteLength, { isFile: false });
-      }
-      await store.putRecord(reply.record);
-      progress.moved(0, { isFile: true });
-      onRecord(name);
+      let offset = 0;
+      await allOrFirstFailure(
+        reply.found.map(({ record, contentBytes }) => {
+          const content = payload?.subarray(offset, offset + contentBytes);
+          offset += contentBytes;
+          // Gone since it was listed: dropped there as confirmed by others, who will be compared with as well.
+          return record === undefined ? undefined : this.#storeRecord(record, content, route.signal);
+        }),
+      );
     });
   }
 
-  /** Whether the chunk is here now. False when the member has no intact copy any more. */
-  async pullChunk(info: ChunkInfo, route: Route): Promise<boolean> {
-    const { store, pacer, progress } = this.#options;
-    const { key, uploadId, index, name, sha256, sizeBytes } = info;
-    const id = { key, uploadId, index };
-    return await pacer.run({ ...route, sizeBytes }, async () => {
-      if (store.getChunk(id) !== undefined) return true;
-      const { payload = new Uint8Array(), reply } = await this.#call(route, 'get-chunk', { chunk: id });
+  /** For each chunk, whether it is here now. It is not when the member has no intact copy any more. */
+  async pullChunks({ items, costBytes }: Batch<ChunkInfo>, route: Route): Promise<boolean[]> {
+    const { store, pacer } = this.#options;
+    return await pacer.run({ ...route, costBytes }, async () => {
+      const lacking = items.filter((info) => store.getChunk(info) === undefined);
+      if (lacking.length === 0) return items.map(() => true);
+      const chunks = lacking.map(({ key, uploadId, index }) => ({ key, uploadId, index }));
+      const { reply, payload = new Uint8Array() } = await this.#call(route, 'get-chunks', { chunks });
       if (reply.isBusy === true) pacer.peerIsBusy();
-      // Verified before it is kept: damage must not spread by being repaired from.
-      if (!reply.found || !(await matchesChecksum(payload, { sha256, sizeBytes }))) return false;
-      await store.putChunk({ ...id, name, sha256, sizeBytes }, payload, { isChecked: true });
-      progress.moved(sizeBytes, { isFile: false });
-      return true;
+      let offset = 0;
+      const arrived = new Map<ChunkInfo, Promise<boolean>>();
+      for (const [i, info] of lacking.entries()) {
+        const end = offset + (reply.sizesBytes[i] ?? 0);
+        arrived.set(info, this.#storeChunk(info, payload.subarray(offset, end), route.signal));
+        offset = end;
+      }
+      return await allOrFirstFailure(items.map((info) => arrived.get(info) ?? true));
     });
   }
 
@@ -90,7 +98,7 @@ export class Transfer {
   async pushChunk(info: ChunkInfo, route: Route): Promise<boolean> {
     const { store, pacer, progress } = this.#options;
     const { key, uploadId, index, name, sha256, sizeBytes } = info;
-    return await pacer.run({ ...route, sizeBytes }, async () => {
+    return await pacer.run({ ...route, costBytes: costOfChunk(info) }, async () => {
       const payload = await store.readChunk({ key, uploadId, index });
       if (payload === undefined) return false;
       await this.#call(
@@ -105,17 +113,49 @@ export class Transfer {
   }
 
   /** Gives the member this node's version of a record, if it still has one. */
-  async pushRecord(name: string, route: Route): Promise<void> {
+  async pushRecord(brief: FileRecord, route: Route): Promise<void> {
     const { store, pacer, progress } = this.#options;
-    await pacer.run({ ...route, sizeBytes: 0 }, async () => {
-      const record = store.getRecord(name);
+    await pacer.run({ ...route, costBytes: costOfRecord(brief, 0) }, async () => {
+      const record = store.getRecord(brief.name);
       if (record === undefined) return;
       await this.#call(route, 'put-record', { record, withChunk: false });
       progress.moved(0, { isFile: true });
     });
   }
 
-  async #call<O extends 'read-record' | 'get-chunk' | 'put-chunk' | 'put-record'>(
+  #lacksContentOf({ name, uploadId, deleted, sizeBytes }: FileRecord): boolean {
+    if (deleted || sizeBytes === 0 || sizeBytes > CHUNK_SIZE_BYTES) return false;
+    return this.#options.store.getChunk({ key: hashName(name), uploadId, index: 0 }) === undefined;
+  }
+
+  async #storeRecord(record: FileRecord, content: Uint8Array | undefined, signal: AbortSignal) {
+    const { store, progress, onRecord } = this.#options;
+    const { name, uploadId } = record;
+    const [ref] = record.chunks;
+    // Without good content the record still comes: its chunk may be had from another replica.
+    if (content !== undefined && content.byteLength > 0 && ref !== undefined)
+      await this.#storeChunk({ ...ref, uploadId, index: 0, name }, content, signal);
+    await store.putRecord(record);
+    progress.moved(0, { isFile: true });
+    onRecord(name);
+  }
+
+  /** Verified before it is kept: damage must not spread by being repaired from. */
+  async #storeChunk(
+    { key, uploadId, index, name, sha256, sizeBytes }: Omit<ChunkInfo, 'storedMs' | 'verifiedMs'>,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { store, progress } = this.#options;
+    if (!(await matchesChecksum(bytes, { sha256, sizeBytes }))) return false;
+    await this.#storing.run(signal, () =>
+      store.putChunk({ key, uploadId, index, name, sha256, sizeBytes }, bytes, { isChecked: true }),
+    );
+    progress.moved(sizeBytes, { isFile: false });
+    return true;
+  }
+
+  async #call<O extends 'read-records' | 'get-chunks' | 'put-chunk' | 'put-record'>(
     { member, signal }: Route,
     operation: O,
     request: Parameters<typeof this.calls.call<O>>[2],
@@ -131,4 +171,13 @@ export class Transfer {
   get calls(): PeerCalls {
     return this.#options.calls;
   }
+}
+
+/** Lets every item finish before it fails, so that one bad copy does not keep the others from moving. */
+export async function allOrFirstFailure<T>(items: readonly (T | Promise<T>)[]): Promise<T[]> {
+  const settled = await Promise.allSettled(items);
+  return settled.map((item) => {
+    if (item.status === 'rejected') throw item.reason;
+    return item.value;
+  });
 }

@@ -53,6 +53,48 @@ describe('sockets', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 204/);
   });
 
+  test('a server that retires answers on what is open, and takes no new connection', async () => {
+    const server = await startTestServer();
+    const socket = connect(server.at);
+    const answered = () =>
+      new Promise<string>((resolve) => socket.once('data', (piece) => resolve(piece.toString())));
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await answered()).toMatch(/^HTTP\/1\.1 200/);
+
+    const retired = server.server.retire({ idleMs: 60_000, longestMs: 60_000 });
+    await expect(exchange(server.at, ['GET / HTTP/1.1\r\n\r\n'])).rejects.toThrow('ECONNREFUSED');
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const last = await answered();
+
+    expect(last).toMatch(/^HTTP\/1\.1 200/);
+    expect(last).toMatch(/connection: close/i);
+    await Promise.all([ended, retired]);
+    await server.close();
+  });
+
+  test('a server that retires waits for what is under way, and not for connections that ask nothing', async () => {
+    const server = await startTestServer();
+    const silent = connect(server.at);
+    const busy = connect(server.at);
+    const body = form([{ filename: 'a', content: contentOf(100_000) }]);
+    busy.write(formHead('/upload', body.byteLength));
+    busy.write(body.subarray(0, 50_000));
+    await expect.poll(() => server.files.receivedBytes).toBeGreaterThan(0);
+
+    const answer = new Promise<string>((resolve) => busy.once('data', (piece) => resolve(piece.toString())));
+    // Closing cuts whatever is left: had it not been waited for, there would be no answer.
+    const closed = server.server.retire({ idleMs: 0, longestMs: 60_000 }).then(() => server.server.close(0));
+    // Timers of the same length fire in their order: by now those of retiring and closing would have.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+    busy.write(body.subarray(50_000));
+
+    expect(await answer).toMatch(/^HTTP\/1\.1 204/);
+    await closed;
+    silent.destroy();
+    busy.destroy();
+  });
+
   test.each([
     ['no HTTP', ['\x16\x03\x01\x02\x00\x01\x00\r\n\r\n'], 400],
     ['a header too long', ['GET / HTTP/1.1\r\nX: ', 'a'.repeat(40_000), '\r\n\r\n'], 431],

@@ -6,10 +6,10 @@ import { never } from '../files/content.ts';
 const MIB = 2 ** 20;
 
 /** How many transfers of a size begin when very many are asked for at once. */
-function startedAtOnce(pacer: Pacer, sizeBytes: number): Promise<number> {
+function startedAtOnce(pacer: Pacer, costBytes: number): Promise<number> {
   let count = 0;
-  for (let i = 0; i < 200; i++) {
-    void pacer.run({ sizeBytes, urgency: 'urgent', signal: never() }, () => {
+  for (let i = 0; i < 1_000; i++) {
+    void pacer.run({ costBytes, urgency: 'urgent', signal: never() }, () => {
       count++;
       return new Promise(() => undefined);
     });
@@ -29,10 +29,10 @@ function pacerFor({ isServingClients = false, isPeerBusy = false, ageMs = 0 }): 
 }
 
 test('less moves at once while this node serves clients', async () => {
-  for (const sizeBytes of [2_000, 2 * MIB]) {
-    const freely = await startedAtOnce(pacerFor({}), sizeBytes);
+  for (const costBytes of [MIB / 16, 2 * MIB]) {
+    const freely = await startedAtOnce(pacerFor({}), costBytes);
 
-    const yielding = await startedAtOnce(pacerFor({ isServingClients: true }), sizeBytes);
+    const yielding = await startedAtOnce(pacerFor({ isServingClients: true }), costBytes);
 
     expect(yielding).toBeGreaterThan(0);
     expect(yielding).toBeLessThanOrEqual(freely / 2);
@@ -57,4 +57,24 @@ test('a node counts as serving clients also between two of their requests', asyn
   expect(tracker.isServingClients).toBe(true);
   nowMs += 10_000;
   expect(tracker.isServingClients).toBe(false);
+});
+
+test('what is urgent is let through before what is not', async () => {
+  const pacer = pacerFor({ isServingClients: true });
+  const begun: string[] = [];
+  const end: (() => void)[] = [];
+  const ask = (urgency: 'urgent' | 'background') =>
+    pacer.run({ costBytes: 20 * MIB, urgency, signal: never() }, () => {
+      begun.push(urgency);
+      return new Promise<void>((resolve) => end.push(resolve));
+    });
+  const asked = [ask('background'), ask('background'), ask('urgent')];
+
+  for (let turn = 0; turn < 10; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    end.shift()?.();
+  }
+
+  await Promise.all(asked);
+  expect(begun).toEqual(['background', 'urgent', 'background']);
 });
