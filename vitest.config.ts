@@ -5,7 +5,11 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     // Scripts of their own: `npm run test:course-clients` needs python3, `npm run test:deploy` takes minutes.
-    exclude: [...configDefaults.exclude, 'tests/course-clients/**', 'tests/cases/{deploy,sls}.test.ts'],
+    exclude: [
+      ...configDefaults.exclude,
+      'tests/course-clients/**',
+      'tests/cases/{deploy,least-privilege,sls}.test.ts',
+    ],
     setupFiles: ['tests/property-seed.ts'],
     // Real processes on fixed ports share one machine: files run one after another, in their own process.
     fileParallelism: false,

@@ -88,7 +88,7 @@ export class MachineRoom {
     const metadata = new MetadataServer(this.facts(machine));
     await metadata.listen(machine.privateIp, METADATA_PORT);
     const bundleDirectory =
-      how === 'normally' ? await this.unpack(machine, userData) : new Error('verify the bundle');
+      how === 'normally' ? await this.prepare(machine, userData) : new Error('verify the bundle');
     if (bundleDirectory instanceof Error) {
       const agent = { stop: () => undefined };
       this.running.set(machine.instanceId, { process: undefined, metadata, agent, isFrozen: false });
@@ -163,6 +163,20 @@ export class MachineRoom {
     const running = this.running.get(instanceId);
     if (running === undefined) throw new Error(`instance ${instanceId} is not running`);
     running.metadata.isSilent = isSilent;
+  }
+
+  /** What the boot script does before it starts the node: the unpacked bundle, or why the script gives up. */
+  private async prepare(machine: Machine, userData: UserData): Promise<string | Error> {
+    const bundleDirectory = await this.unpack(machine, userData);
+    if (bundleDirectory instanceof Error) return bundleDirectory;
+    const mayAsk = userData.parameters.every((name) =>
+      this.permits(machine, {
+        action: 'ssm:GetParameters',
+        resource: `arn:aws:ssm:${this.options.region}:${ACCOUNT_ID}:parameter${name}`,
+        context: new Map(),
+      }),
+    );
+    return mayAsk ? bundleDirectory : new Error('fetch logins and certificates');
   }
 
   /** The unpacked bundle, or why the boot script cannot have it. */

@@ -10,6 +10,8 @@ export interface UserData {
   readonly agent: AgentConfiguration | undefined;
   /** The archive that the boot script downloads; undefined when it downloads none. */
   readonly bundle: BundleReference | undefined;
+  /** Names of the parameters that the boot script asks Parameter Store for. */
+  readonly parameters: readonly string[];
 }
 
 /** Where a node bundle lies, and the checksum that it is verified by: its name. */
@@ -24,6 +26,13 @@ function bundleOf(text: string): BundleReference | undefined {
   return bucket === undefined || key === undefined || sha256 === undefined
     ? undefined
     : { bucket, key, sha256 };
+}
+
+/** The script asks for one name after another, all below one path. */
+function parametersOf(text: string): readonly string[] {
+  const [, path] = /ssm get-parameters[^\n]*--names '([^']+)'/.exec(text) ?? [];
+  const [, names = ''] = /for NAME in ([a-z -]+); do/.exec(text) ?? [];
+  return path === undefined ? [] : names.split(' ').map((name) => path + name);
 }
 
 const ENVIRONMENT_PATH = '/etc/chordfs/node.env';
@@ -72,5 +81,6 @@ export function parseUserData(text: string): UserData {
     environment: parseEnvironmentFile(environment),
     agent: agent === undefined ? undefined : parseAgentConfiguration(agent),
     bundle: bundleOf(text),
+    parameters: parametersOf(text),
   };
 }

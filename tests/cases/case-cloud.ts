@@ -6,7 +6,12 @@ import {
   SetInstanceHealthCommand,
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteItemCommand,
+  DynamoDBClient,
+  PutItemCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import { EC2Client, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { type MemberRecord, parseMember } from '../../domain/member-record.ts';
@@ -139,6 +144,20 @@ export class CaseCloud {
   async put(item: Readonly<Record<string, unknown>>): Promise<void> {
     const { tableName: TableName } = this.cloud;
     await this.#table.send(new PutItemCommand({ TableName, Item: marshall(item) }));
+  }
+
+  /** One attribute of an item, whatever else is written to it meanwhile. */
+  async set({ pk, sk }: ItemKey, attribute: string, value: string | number | boolean): Promise<void> {
+    const { tableName: TableName } = this.cloud;
+    await this.#table.send(
+      new UpdateItemCommand({
+        TableName,
+        Key: marshall({ pk, sk }),
+        UpdateExpression: 'SET #attribute = :value',
+        ExpressionAttributeNames: { '#attribute': attribute },
+        ExpressionAttributeValues: marshall({ ':value': value }),
+      }),
+    );
   }
 
   async remove({ pk, sk }: ItemKey): Promise<void> {
