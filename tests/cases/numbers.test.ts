@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PROJECT } from '../end-to-end/test-cloud.ts';
 
-/** Cases about scaling have tests of their own; those after the last are about deployment. */
+/** Cases about scaling have tests of their own. */
 const SCALING = { first: 37, last: 46 };
-const NUMBERS = Array.from({ length: 58 }, (_, index) => index + 1).filter(
+const NUMBERS = Array.from({ length: 72 }, (_, index) => index + 1).filter(
   (number) => number < SCALING.first || number > SCALING.last,
 );
 
@@ -21,10 +21,13 @@ const rows = (pattern: RegExp): Set<number> =>
   new Set([...TABLE.matchAll(pattern)].flatMap(([, cell = '']) => numbersIn(cell)));
 
 test('a case has a test that carries its number, or docs/cases.md says that it has none', () => {
-  const folder = join(PROJECT, 'tests/cases');
-  const names = readdirSync(folder)
-    .filter((name) => /\.(test|campaign)\.ts$/.test(name))
-    .flatMap((name) => [...readFileSync(join(folder, name), 'utf8').matchAll(/['"`]cases? ([\d, and]+)/g)]);
+  const names = ['tests/cases', 'tests/tools/template'].flatMap((folder) =>
+    readdirSync(join(PROJECT, folder))
+      .filter((name) => /\.(test|campaign|check)\.ts$/.test(name))
+      .flatMap((name) => [
+        ...readFileSync(join(PROJECT, folder, name), 'utf8').matchAll(/['"`]cases? ([\d, and]+)/g),
+      ]),
+  );
   const tested = new Set(names.flatMap(([, text = '']) => numbersIn(text)));
   const missing = rows(/^\| ([\d, -]+) \|.*\*\*not yet\*\*/gm);
 

@@ -34,11 +34,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('is small enough for EC2', () => {
+test('case 72: is small enough for EC2', () => {
   expect(Buffer.byteLength(userData)).toBeLessThan(USER_DATA_LIMIT_BYTES);
 });
 
-test("is valid by cloud-init's own schema", async () => {
+test("case 72: is valid by cloud-init's own schema", async () => {
   const path = join(folder, 'user-data.yaml');
   await writeFile(path, userData);
 
@@ -48,7 +48,7 @@ test("is valid by cloud-init's own schema", async () => {
   expect(code).toBe(0);
 });
 
-test('shellcheck has nothing to say about the boot script, style included', async () => {
+test('case 72: shellcheck has nothing to say about the boot script, style included', async () => {
   const { stdout, stderr } = await run(pythonProgram('shellcheck'), [
     ...['--shell', 'bash', '--severity', 'style'],
     join(folder, 'opt/chordfs/boot.sh'),
