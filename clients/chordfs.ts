@@ -83,6 +83,14 @@ async function runUp(options: UpOptions): Promise<void> {
   setTimeout(() => forceExit(Number(process.exitCode)), SAME_KEYPRESS_MS).unref();
 }
 
+/** `chordfs log | head`: the reader has seen enough, which is no error. Pending output has nowhere to go. */
+function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
 function program(): Command {
   const root = new Command('chordfs')
     .description('A file store that grows by itself: a Chord ring on AWS.')
@@ -97,6 +105,7 @@ function program(): Command {
     .command('nodes')
     .description('list the nodes: where they are, how full, and what is moving');
   addDeploymentOptions(nodesCommand).action(async () => {
+    endWithReader();
     const { nodeLines } = await import('./nodes.ts');
     for (const line of await nodeLines(deploymentOf(nodesCommand))) print(line);
   });
@@ -112,6 +121,7 @@ function program(): Command {
     )
     .option('--follow', 'go on with what is new until Ctrl-C', false);
   addDeploymentOptions(logCommand).action(async () => {
+    endWithReader();
     const { logLines } = await import('./log.ts');
     const { since, follow } = logCommand.opts<{ since?: number; follow: boolean }>();
     const lines = logLines(deploymentOf(logCommand), {

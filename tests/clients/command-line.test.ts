@@ -1,6 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import { expect, test } from 'vitest';
 
 const SHIM = join(dirname(fileURLToPath(import.meta.url)), '../../clients/bin/chordfs.mjs');
@@ -44,4 +48,34 @@ test.each(['nodes', 'log'])('%s without a cloud says that there is none, and how
   expect(status).toBe(1);
   expect(stdout).toBe('');
   expect(stderr).toMatch(/^error: .*127\.0\.0\.1:1: no cloud is running there/);
+});
+
+test('log ends quietly when its reader has seen enough', async () => {
+  const detail = {
+    stage: 'dev',
+    ringId: '',
+    epoch: 1,
+    cause: 'any',
+    correlationId: 'a',
+    before: {},
+    after: {},
+  };
+  const event = { id: 'a', source: 'chordfs.control', detailType: 'Ring Reset', atMs: 1, detail };
+  const table = createServer((_request, response) => {
+    // The rows come when nobody reads any more.
+    child.stdout.destroy();
+    response.end(JSON.stringify({ Items: [marshall({ event })], Count: 1, ScannedCount: 1 }));
+  });
+  await once(table.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(table.address() as AddressInfo).port}`;
+  const child = spawn(process.execPath, [SHIM, 'log', '--endpoint-url', url]);
+  let errors = '';
+  child.stderr.on('data', (piece: Buffer) => {
+    errors += String(piece);
+  });
+
+  const [status] = (await once(child, 'close')) as [number | null];
+  table.close();
+
+  expect({ status, errors }).toEqual({ status: 0, errors: expect.not.stringContaining('EPIPE') as string });
 });
