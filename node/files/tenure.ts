@@ -1,6 +1,7 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import type { Version } from '../../domain/file-record.ts';
 import type { Identifier } from '../../domain/identifier.ts';
+import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import type { PeerCalls } from './peer-calls.ts';
@@ -92,14 +93,17 @@ export class Tenure {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const outcomes = new Map<string, 'durable' | 'failed'>();
       let highest = proposal;
-      await Promise.all(
-        replicas.writeSet.map(async (member) => {
-          const known = await this.#propose(member, { proposal }, signal);
-          outcomes.set(member.instanceId, known === proposal ? 'durable' : 'failed');
-          if (known !== undefined) highest = Math.max(highest, known);
-        }),
-      );
-      if (writeVerdict(replicas, outcomes) === 'acknowledge') return proposal;
+      const ask = async (member: RingMember) => {
+        const known = await this.#propose(member, { proposal }, signal);
+        outcomes.set(member.instanceId, known === proposal ? 'durable' : 'failed');
+        if (known !== undefined) highest = Math.max(highest, known);
+      };
+      await Promise.all(replicas.writeSet.map(ask));
+      const isUnanimous = [...outcomes.values()].every((outcome) => outcome === 'durable');
+      // When those that promised are all lost, a replica that did not takes over with the stand-ins as its replicas:
+      // without their word it would open the same tenure once more.
+      if (!isUnanimous && highest === proposal) await Promise.all(replicas.standIns.map(ask));
+      if (highest === proposal && writeVerdict(replicas, outcomes) === 'acknowledge') return proposal;
       signal.throwIfAborted();
       if (highest === proposal) break;
       proposal = highest + 1;
@@ -109,7 +113,7 @@ export class Tenure {
 
   /** Undefined when the member did not answer: it then counts as a replica that is down. */
   async #propose(
-    member: Replicas['writeSet'][number],
+    member: RingMember,
     request: { readonly proposal: number },
     signal: AbortSignal,
   ): Promise<number | undefined> {

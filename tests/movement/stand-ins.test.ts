@@ -145,3 +145,32 @@ test('a tombstone stays while a stand-in still holds what was deleted, which so 
 
   expect(await seenEverywhere(name)).toEqual(Array.from({ length: 5 }, () => undefined));
 });
+
+test('what a lost owner left behind unacknowledged is older than what its successor acknowledges', async () => {
+  const name = await ringOfFive();
+  // The slow one promises nothing to the owner: the tenure is agreed to by the two that are lost, and a stand-in.
+  isolateSlowOne();
+  await upload(cluster.node('n0').files, name, contentOf(300, 1));
+  cluster.network.onCall = ({ from }) => {
+    if (from === 'n0') throw new ChordfsError('PEER_UNREACHABLE', { from });
+  };
+  const owner = cluster.node('n0');
+  for (const seed of [2, 3, 4]) {
+    const before = owner.store.getRecord(name)?.version.counter ?? 0;
+    const giveUp = new AbortController();
+    const uploading = upload(owner.files, name, contentOf(300, seed), { signal: giveUp.signal });
+    await eventually(
+      () => (owner.store.getRecord(name)?.version.counter ?? 0) > before,
+      'a version that nobody else has',
+    );
+    giveUp.abort(new ChordfsError('DEADLINE_EXCEEDED'));
+    await expect(uploading).rejects.toThrow(ChordfsError);
+  }
+
+  const disks = await loseHolders();
+  const acknowledged = contentOf(300, 5);
+  await upload(cluster.node(SLOW).files, name, acknowledged);
+  await comeBack(disks);
+
+  for (const bytes of await seenEverywhere(name)) expect(bytes?.equals(acknowledged)).toBe(true);
+});
