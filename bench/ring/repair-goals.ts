@@ -108,13 +108,16 @@ function joining(count: number) {
   };
 }
 
-/** Survivors that ask, of the five hundred. */
+/** Survivors that ask. */
 const ASKERS = 50;
 
-/** Half of a thousand members die at once, and the survivors repair the ring while they are asked. */
+/** Every survivor hears of every death, so the events to simulate grow with the square: of 1,000 it takes an hour. */
+const HALVED = 300;
+
+/** Half of the members die at once, and the survivors repair the ring while they are asked. */
 function halfDies(seed: number): GoalRow {
   const simulation = new Simulation({ seed });
-  const ids = Array.from({ length: 1_000 }, () => simulation.randomId());
+  const ids = Array.from({ length: HALVED }, () => simulation.randomId());
   const nodes = placeIdealRing(simulation, { ids, isMaintained: true });
   simulation.runUntil(10_000);
   for (const node of nodes) if (simulation.dice.chance(0.5)) simulation.crash(node);
@@ -122,7 +125,7 @@ function halfDies(seed: number): GoalRow {
   const keys = Array.from({ length: 100 }, () => simulation.randomId());
   const ms = untilAllRight(simulation, { keys, askers, limitMs: LIMIT_MS });
   return {
-    metric: `50 % of 1,000 die at once, with repair: to ${ASKERS * keys.length} lookups of 100 keys all right`,
+    metric: `50 % of ${HALVED} die at once, with repair: to ${ASKERS * keys.length} lookups of 100 keys all right`,
     toBeat: '-',
     goal: 'all',
     ours: `${(ms / 1_000).toFixed(2)} s`,
