@@ -114,12 +114,22 @@ describe('a new instance', () => {
 
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(await called('dnf', 'nodejs24', 'amazon-cloudwatch-agent')).toBe(true);
+    expect(await called('dnf', 'nodejs24', 'amazon-cloudwatch-agent', 'logrotate')).toBe(true);
+    expect(await called('systemctl', 'restart', 'logrotate.timer')).toBe(true);
     expect(await called('mkfs.xfs', 'dev/sdf')).toBe(true);
     expect(await readFile(join(root, 'etc/fstab'), 'utf8')).toContain('LABEL=chordfs');
     expect(await readFile(join(root, 'opt/chordfs/node/main.mjs'), 'utf8')).toContain('chordfs');
     expect((await calls()).at(-1)).toEqual(['systemctl', 'enable', '--now', 'chordfs.service']);
     expect(await reasons()).toEqual([]);
+  });
+
+  test('from an image without log rotation starts all the same', async () => {
+    await answer('systemctl', 'case "$*" in *logrotate*) exit 5 ;; esac');
+
+    const { code } = await boot();
+
+    expect(code).toBe(0);
+    expect((await calls()).at(-1)).toEqual(['systemctl', 'enable', '--now', 'chordfs.service']);
   });
 
   test('from an image with Node.js and the agent asks no package repository', async () => {
