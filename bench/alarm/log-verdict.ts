@@ -1,7 +1,8 @@
 import type { CloudEvent } from '../../local/cloud.ts';
 
 /** Every sentence with which a decision may be explained: a share of a volume, or who is waited for. */
-const REASON = /%|is (PENDING|ASSIGNED|JOINING)|in service|has not reported|being told|being taken out/;
+const REASON =
+  /%|is (PENDING|ASSIGNED|JOINING|Pending)|in service|has not reported|being told|being taken out/;
 
 export interface LogVerdict {
   readonly decisions: readonly CloudEvent[];
