@@ -68,8 +68,9 @@ export class Filler {
   async #fullestPercent(addresses: readonly string[]): Promise<number> {
     const percents = await Promise.all(
       addresses.map(async (address) => {
-        const { store } = await this.#http.json<NodeStatus>(address, '/_chordfs/status');
-        return (100 * store.usedBytes) / store.capacityBytes;
+        // Who does not answer just now, on a connection that was about to be closed, is looked at again next time.
+        const status = await this.#http.json<NodeStatus>(address, '/_chordfs/status').catch(() => undefined);
+        return status === undefined ? 0 : (100 * status.store.usedBytes) / status.store.capacityBytes;
       }),
     );
     return Math.max(0, ...percents);
