@@ -1,7 +1,8 @@
+import { ensurePackaged } from '../clients/up/packaging.ts';
 import type { LocalCloud } from '../local/local-cloud.ts';
 import { rollTo, someFiles, uploadAll } from '../tests/cases/rolling-update.ts';
 import { faultsOf } from '../tests/end-to-end/node-client.ts';
-import { startTestCloud } from '../tests/end-to-end/test-cloud.ts';
+import { PROJECT, startTestCloud } from '../tests/end-to-end/test-cloud.ts';
 
 /**
  * A new bundle, by the plugin's own steps, for a group of three nodes and for one of one, each full of files, under reads
@@ -12,6 +13,13 @@ const FILE_COUNT = Number(process.argv[2] ?? 300);
 const SIZE_BYTES = 100_000;
 const DEADLINE_MS = 300_000;
 
+const PACKAGING_LONGEST_MS = 600_000;
+
+await ensurePackaged({
+  projectDirectory: PROJECT,
+  signal: AbortSignal.timeout(PACKAGING_LONGEST_MS),
+  onStart: () => process.stdout.write('packaging\n'),
+});
 const running: LocalCloud[] = [];
 let passed = 0;
 let failed = 0;
