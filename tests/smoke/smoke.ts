@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
-import { openAccount } from '../../local/account.ts';
+import { type Account, openAccount } from '../../local/account.ts';
+import { inventory } from '../../local/inventory.ts';
 import { Running } from '../../local/running.ts';
 import { findNodes, type NodeAddress } from '../../plugins/node-bundle/first-steps.ts';
 
@@ -113,6 +114,7 @@ async function walk(settings: readonly string[]): Promise<void> {
 }
 
 const running = new Running();
+let local: Account | undefined;
 try {
   if (!isLocal && clientCidr === undefined)
     throw new Error('say who is let in: npm run smoke -- YOUR.ADDRESS/32');
@@ -124,7 +126,8 @@ try {
       directory: undefined,
       port: 0,
     };
-    const { endpoint, region } = await openAccount(options, running);
+    local = await openAccount(options, running);
+    const { endpoint, region } = local;
     const variables = { AWS_ENDPOINT_URL: endpoint, AWS_REGION: region, AWS_ACCESS_KEY_ID: 'local' };
     Object.assign(process.env, variables, { AWS_SECRET_ACCESS_KEY: 'local' });
     // This machine runs the nodes.
@@ -134,14 +137,11 @@ try {
     settings.push(`clientCidr=${clientCidr}`);
   }
   await walk(settings);
-  if (!isLocal) {
-    say('what is left of it, which should be nothing:');
-    await shown(
-      existsSync('.venv/bin/python') ? '.venv/bin/python' : 'python3',
-      'tests/smoke/inventory.py',
-      GROUP,
-    );
-  }
+  say('what is left of it, which should be nothing:');
+  if (local === undefined) {
+    const python = existsSync('.venv/bin/python') ? '.venv/bin/python' : 'python3';
+    await shown(python, 'tests/smoke/inventory.py', GROUP);
+  } else say(JSON.stringify(await inventory(local)));
   say('done');
 } finally {
   await running.stop();
