@@ -27,6 +27,8 @@ export interface FleetOptions {
   readonly network: string;
   readonly tuning?: Tuning;
   readonly capacityBytes?: number;
+  /** Told of the empty data folder of the n-th node before it starts: the place to mount something on it. */
+  readonly prepareDisk?: (directory: string, n: number) => void;
 }
 
 /** What a node says of itself; the part that campaigns look at. */
@@ -85,6 +87,7 @@ export class Fleet {
       { program: this.#program, logPath: join(this.folder, `${instanceId}.log`) },
     );
     mkdirSync(node.spec.directory, { recursive: true });
+    this.#options.prepareDisk?.(node.spec.directory, n);
     await this.#claim(node);
     this.nodes.set(instanceId, node);
     node.start();
@@ -111,9 +114,15 @@ export class Fleet {
     return [...this.nodes.values()].filter(({ isAnswering }) => isAnswering);
   }
 
-  /** Its disk goes with it: the row is closed as the reconciler closes the row of an instance that is gone. */
+  /** Its disk goes with it. */
   async forget(node: FleetProcess): Promise<void> {
-    const { instanceId, directory } = node.spec;
+    await this.bury(node);
+    rmSync(node.spec.directory, { recursive: true, force: true });
+  }
+
+  /** The row is closed as the reconciler closes the row of an instance that is gone. */
+  async bury(node: FleetProcess): Promise<void> {
+    const { instanceId } = node.spec;
     const store = this.#store();
     const row = parseMember((await store.get(memberKey(this.#stage, instanceId))) ?? {});
     for (const to of ['DEAD', 'FAILED'] as const) {
@@ -127,7 +136,6 @@ export class Fleet {
       );
     }
     this.nodes.delete(instanceId);
-    rmSync(directory, { recursive: true, force: true });
   }
 
   /** Waits for a condition. @throws with `what` when it does not hold in time. */
@@ -144,7 +152,11 @@ export class Fleet {
     await Promise.all([...this.nodes.values()].map((node) => node.kill()));
     this.http.close();
     await this.#table.stop();
-    if (!keep) rmSync(this.folder, { recursive: true, force: true });
+    if (!keep) this.removeFolder();
+  }
+
+  removeFolder(): void {
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #store() {
