@@ -71,10 +71,14 @@ export function step(state: NodeState, event: ChordEvent, instant: Instant): Ste
   return endTurn(turn);
 }
 
-/** The members this node believes in, itself included, ascending by id; none that left. */
+/**
+ * The members this node believes in, itself included, ascending by id; none that left. One that has left itself keeps its
+ * last view of the others: it still takes requests to them.
+ */
 export function membersOf(state: NodeState): readonly RingMember[] {
-  if (state.standing !== 'inside') return [];
+  if (state.standing !== 'inside' && state.standing !== 'gone') return [];
   const others = state.table.members.filter(({ id }) => id !== state.self.id);
+  if (state.standing === 'gone') return others;
   return [...others, { ...state.self, phase: state.phase }].sort((a, b) => a.id - b.id);
 }
 

@@ -252,6 +252,8 @@ export class MovementLoop {
     // While members come and go, those who need the data pull it; giving it to them as well would move it twice.
     if (!isStable || now() - this.#changedAtMs < timings.foreignDelayMs || held.length === members.length)
       return;
+    // A node that has left holds nothing that is its own, and goes with its disk.
+    if (held.length === 0) return;
     const beyond = { from: self.id, to: held.at(-1)?.arc.from ?? self.id };
     if (store.digestRecords(beyond).count + store.digestChunks(beyond).count === 0) return;
     progress.state = 'handing over';

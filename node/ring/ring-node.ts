@@ -293,7 +293,8 @@ export class RingNode implements Ring {
     const members = this.#life.runner.members();
     const { self } = this.#life;
     const own = members.find(({ instanceId }) => instanceId === self.instanceId);
-    return { version, ringId: this.#options.ringId, self: own ?? { ...self, phase: 'joining' }, members };
+    const phase = this.#standing === 'left' ? 'left' : 'joining';
+    return { version, ringId: this.#options.ringId, self: own ?? { ...self, phase }, members };
   }
 
   /** This life is over: the arc is another's. The next one begins as a newcomer, in the same process. */

@@ -95,6 +95,17 @@ describe('a ring over sockets', () => {
     expect(fixture.nodes[0]?.ring.snapshot().members).toHaveLength(1);
   });
 
+  test('is still known to a member that has left: it takes requests to the others', async () => {
+    const [leaver, ...others] = await ringOf(3);
+    if (leaver === undefined) throw new Error('no node');
+
+    await fixture.leave(leaver);
+
+    const known = leaver.ring.snapshot().members.map(({ instanceId }) => instanceId);
+    expect(known.sort()).toEqual(others.map(({ self }) => self.instanceId).sort());
+    expect(leaver.ring.owns(identifier(leaver.self.id))).toBe(false);
+  });
+
   test('of two lets the survivor go on by the table’s word', async () => {
     const [first, second] = await ringOf(2);
     if (second !== undefined) await fixture.crash(second);
