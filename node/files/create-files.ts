@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import type { FileRecord } from '../../domain/file-record.ts';
-import { formatIdentifier } from '../../domain/identifier.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import type { ChunkReader } from './chunk-reader.ts';
@@ -15,6 +13,7 @@ import type { Placement } from './placement.ts';
 import { receiptOf } from './receipts.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { SmallFileCache } from './small-file-cache.ts';
+import { newUploadId } from './upload-id.ts';
 import type { Uploads } from './uploads.ts';
 import type { WriteTracker } from './write-tracker.ts';
 
@@ -50,8 +49,7 @@ export function createFiles(options: FilesOptions): Files {
       }),
 
     delete: async (name, { ifMatch, signal }) => {
-      const { self } = options.ring.snapshot();
-      const deletionId = `${formatIdentifier(self.id)}-${self.incarnation.toString(36)}-${randomBytes(8).toString('hex')}`;
+      const deletionId = newUploadId(options.ring.snapshot().self.instanceId);
       const request = { name, deletionId, ifMatch: ifMatch === undefined ? undefined : [...ifMatch] };
       const { reply } = await options.owners.call(hashName(name), 'delete', request, {
         signal,

@@ -6,6 +6,8 @@ import { CHUNK_LIMITS, type ChunkLimits, ChunkReader } from './chunk-reader.ts';
 import { Commits } from './commits.ts';
 import { createFiles } from './create-files.ts';
 import type { Files } from './files.ts';
+import { Liveness } from './liveness.ts';
+import { OpenChanges } from './open-changes.ts';
 import { OwnerCalls } from './owner-calls.ts';
 import { PeerCalls, type PeerHandlers } from './peer-calls.ts';
 import { peerService } from './peer-service.ts';
@@ -79,8 +81,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const now = () => performance.now();
   const replicator = new Replicator({ ring, tracker, onMissed: movement.missed, now });
   const tenure = new Tenure({ ring, store, calls, placement });
+  const open = new OpenChanges();
+  const liveness = new Liveness({ ring, store, calls, placement, open, maySpeakFor });
   const commits = new Commits({
     ring,
+    open,
     store,
     calls,
     placement,
@@ -93,6 +98,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ring,
     store,
     commits,
+    liveness,
     tenure,
     tracker,
     cache,

@@ -66,8 +66,7 @@ export class OwnerCalls {
           });
         } catch (error) {
           signal.throwIfAborted();
-          if (!(error instanceof ChordfsError) || !TRY_AGAIN.has(error.code)) throw error;
-          lastFailure = error;
+          lastFailure = failureOf(error, lastFailure);
         }
         await pause(backoffMs * (0.5 + this.#options.random()), signal);
         backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS);
@@ -93,6 +92,14 @@ export class OwnerCalls {
     const { owner } = await orAborted(this.#options.ring.lookup(key, { signal }), signal);
     return owner;
   }
+}
+
+/** What is remembered of a failed attempt; throws what no further attempt would change. */
+function failureOf(error: unknown, earlier: unknown): ChordfsError {
+  if (!(error instanceof ChordfsError)) throw error;
+  if (TRY_AGAIN.has(error.code)) return error;
+  // "Full" says that nothing is left of this attempt; what is left of an earlier one is not known.
+  throw error.code === 'VOLUME_FULL' && earlier !== undefined ? unavailable(earlier) : error;
 }
 
 /** To a client "this node is not the owner" means nothing: what it can act on is that the copies are out of reach. */

@@ -60,9 +60,9 @@ export const OPERATIONS = {
   'put-chunk': { request: z.object({ chunk: chunkHeader }), reply: empty },
   /** Reply payload: the verified chunk. */
   'get-chunk': { request: z.object({ chunk: chunkId }), reply: z.object({ found: z.boolean(), isBusy }) },
-  /** Payload: the only chunk of the file, when `withChunk`. Answers with the record held afterwards. */
+  /** Only once its content is on a quorum of its replicas. Answers with the record held afterwards. */
   'put-record': {
-    request: z.object({ record, withChunk: z.boolean() }),
+    request: z.object({ record }),
     reply: z.object({ version, uploadId }),
   },
   /** Asks the owner to make an upload visible. Payload: the whole file, when `withChunk`. */

@@ -7,6 +7,7 @@ import type { Arc, ChunkInfo, Store } from '../store/store.ts';
 import { readChunksAtOnce, readRecordsAtOnce } from './bulk-reads.ts';
 import type { Commits } from './commits.ts';
 import { pause, withDeadline } from './deadline.ts';
+import type { Liveness } from './liveness.ts';
 import type { PeerHandlers } from './peer-calls.ts';
 import type { RequestOf } from './peer-operations.ts';
 import { readRecord } from './record-reader.ts';
@@ -18,6 +19,7 @@ export interface PeerServiceOptions {
   readonly ring: Pick<Ring, 'owns' | 'snapshot'>;
   readonly store: Store;
   readonly commits: Commits;
+  readonly liveness: Liveness;
   readonly tenure: Tenure;
   readonly tracker: WriteTracker;
   readonly cache: SmallFileCache;
@@ -56,14 +58,18 @@ function dataHandlers(options: PeerServiceOptions): Pick<PeerHandlers, DataOpera
       const payload = await store.readChunk(chunk);
       return { reply: { found: payload !== undefined, isBusy: options.tracker.isServingClients }, payload };
     },
-    'put-record': async ({ record, withChunk }, { payload }) => {
-      const stored = await putRecord(store, record, withChunk ? payload : undefined);
+    'put-record': async ({ record }) => {
+      const stored = await store.putRecord(record);
       options.onRecord(record.name);
       return { reply: { version: stored.version, uploadId: stored.uploadId } };
     },
-    commit: async (request, { payload, signal }) => ({
+    commit: async (request, { payload, signal, isOwn }) => ({
       reply: {
-        record: await commits.commit(request, { payload: request.withChunk ? payload : undefined, signal }),
+        record: await commits.commit(request, {
+          payload: request.withChunk ? payload : undefined,
+          isChecked: isOwn === true,
+          signal,
+        }),
       },
     }),
     delete: async (request, { signal }) => ({ reply: { existed: await commits.delete(request, signal) } }),
@@ -109,8 +115,8 @@ function movementHandlers(options: PeerServiceOptions): Omit<PeerHandlers, DataO
       const isTombstone = held !== undefined && held !== 'damaged' && held.deleted;
       return { reply: { removed: isTombstone && (await store.removeRecord(name, version)) } };
     },
-    'are-live': async ({ uploads }) => ({
-      reply: { live: uploads.map(({ name, uploadId }) => isLive(options, name, uploadId)) },
+    'are-live': async ({ uploads }, { signal }) => ({
+      reply: { live: await options.liveness.areLive(uploads, signal) },
     }),
     'are-active': async ({ uploadIds }) => ({
       reply: { active: uploadIds.map((id) => tracker.isActive(id)) },
@@ -122,23 +128,6 @@ function movementHandlers(options: PeerServiceOptions): Omit<PeerHandlers, DataO
     },
     tenure: async ({ proposal }) => ({ reply: { highest: await tenure.promise(proposal) } }),
   };
-}
-
-/** The chunk first: a record is never visible on a node that should have its content and has not. */
-async function putRecord(
-  store: Store,
-  record: FileRecord,
-  payload: Uint8Array | undefined,
-): Promise<FileRecord> {
-  const [ref] = record.chunks;
-  if (payload !== undefined && ref !== undefined) {
-    const { name, uploadId } = record;
-    await store.putChunk(
-      { key: ref.key, uploadId, index: 0, name, sha256: ref.sha256, sizeBytes: ref.sizeBytes },
-      payload,
-    );
-  }
-  return await store.putRecord(record);
 }
 
 async function readForPeer(
@@ -211,15 +200,6 @@ function placeholder(name: string): FileRecord {
   const version = { counter: 0, nodeId: hashName(name) };
   const empty = { sizeBytes: 0, sha256: '', contentType: '', modifiedMs: 0, uploadId: '', chunks: [] };
   return { name, version, deleted: true, ...empty };
-}
-
-/** Only an owner in good standing may say that content is dead. */
-function isLive({ ring, store, maySpeakFor }: PeerServiceOptions, name: string, uploadId: string): boolean {
-  const key = hashName(name);
-  if (!ring.owns(key)) throw new ChordfsError('NOT_OWNER', { key });
-  if (!maySpeakFor(key)) throw new ChordfsError('NODE_NOT_READY', { key });
-  const held = readRecord(store, name);
-  return held === 'damaged' || held?.uploadId === uploadId;
 }
 
 /** Waits for the view to show the member in the phase, then for the writes that an older view placed. */

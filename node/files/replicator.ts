@@ -30,6 +30,11 @@ export interface ReplicaWrite {
   readonly signal: AbortSignal;
   /** For a replica in good standing. Raised: a frozen replica stalls writes longer. Lowered: a slow disk loses copies. */
   readonly timeoutMs: number;
+  /**
+   * This replica's copy is made last, only when it alone is still missing for an acknowledgement, and the write is
+   * refused without it: whatever it has, a quorum has.
+   */
+  readonly last?: RingMember | undefined;
   /** Puts the copy on one replica; resolves when it is durable there. */
   readonly send: (
     member: RingMember,
@@ -69,10 +74,14 @@ export class Replicator {
     await this.#options.tracker.write(() => this.#write(write));
   }
 
-  async #write({ replicas, signal, timeoutMs, send }: ReplicaWrite): Promise<void> {
+  async #write({ replicas, signal, timeoutMs, last, send }: ReplicaWrite): Promise<void> {
     const outcomes = new Map<string, 'durable' | 'failed'>();
     const errors: unknown[] = [];
-    const doubtful = replicas.writeSet.filter((member) => this.#isDistrusted(member));
+    const isLast = ({ instanceId }: RingMember) => instanceId === last?.instanceId;
+    const others = replicas.writeSet.filter((member) => !isLast(member));
+    // What becomes of the last copy is not known yet: the others are judged as if it could be made.
+    if (last !== undefined) outcomes.set(last.instanceId, 'durable');
+    const doubtful = others.filter((member) => this.#isDistrusted(member));
     const standIns = replicas.standIns.filter((member) => !this.#isDistrusted(member));
     const impatience = new AbortController();
     let grace: NodeJS.Timeout | undefined;
@@ -85,7 +94,7 @@ export class Replicator {
       grace = setTimeout(() => impatience.abort(reason), DISTRUSTED_GRACE_MS);
     };
     await Promise.all(
-      replicas.writeSet.map(async (member) => {
+      others.map(async (member) => {
         const signals = doubtful.includes(member) ? [signal, impatience.signal] : [signal];
         try {
           await this.#sendTo(member, { signals, timeoutMs, send });
@@ -103,8 +112,8 @@ export class Replicator {
     );
     clearTimeout(grace);
     signal.throwIfAborted();
-    if (writeVerdict(replicas, outcomes) === 'acknowledge') return;
-    throw refusal(errors);
+    if (writeVerdict(replicas, outcomes) !== 'acknowledge') throw refusal(errors);
+    if (last !== undefined) await this.#sendTo(last, { signals: [signal], timeoutMs, send });
   }
 
   /** Takes the first of them that can; each stands in for one replica. None at all leaves the write to its quorum. */

@@ -56,16 +56,21 @@ export class Tenure {
   }
 
   /**
-   * The next version of a name that this node owns.
+   * The next version of a name that this node owns, of which counters up to `highestCounter` have been used.
    * @throws ChordfsError `REPLICAS_UNAVAILABLE` when no quorum of the replicas promised.
    */
-  async issue(key: Identifier, existing: Version | undefined, signal: AbortSignal): Promise<Version> {
+  async issue(key: Identifier, highestCounter: number, signal: AbortSignal): Promise<Version> {
     const { self } = this.#options.ring.snapshot();
     const replicas = this.#options.placement.of(key);
     const tenure = await this.#open(replicas, signal);
-    const counter = Math.max((existing?.counter ?? 0) + 1, tenure * SEQUENCE_SPAN);
+    const counter = Math.max(highestCounter + 1, tenure * SEQUENCE_SPAN);
     // A sequence that overflows into the next tenure is still unique and still grows: the next owner sees it.
     return { counter, nodeId: self.id };
+  }
+
+  /** From now on versions come from a higher tenure, so that they are newer than any that was issued and forgotten. */
+  renew(): void {
+    this.#agreed.clear();
   }
 
   async #open(replicas: Replicas, signal: AbortSignal): Promise<number> {

@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashChunk, hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES, type ChunkRef, type FileRecord } from '../../domain/file-record.ts';
-import { formatIdentifier } from '../../domain/identifier.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { checkFileName, renamedFile } from './file-name.ts';
@@ -15,6 +13,7 @@ import type { RecordReader } from './record-reader.ts';
 import type { Replicator } from './replicator.ts';
 import { Slots } from './slots.ts';
 import { type CutChunk, cutUpload } from './upload-cutter.ts';
+import { newUploadId } from './upload-id.ts';
 import type { WriteTracker } from './write-tracker.ts';
 
 export interface UploadsOptions {
@@ -92,10 +91,8 @@ export class Uploads {
     }
   }
 
-  /** Tells which node received it and in which life, so that garbage collection can ask whether it still goes on. */
   #newUploadId(): string {
-    const { self } = this.#options.ring.snapshot();
-    return `${formatIdentifier(self.id)}-${self.incarnation.toString(36)}-${randomBytes(8).toString('hex')}`;
+    return newUploadId(this.#options.ring.snapshot().self.instanceId);
   }
 
   async #receive({ name, uploadId, body, signal }: Upload) {

@@ -36,13 +36,16 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, readonly [reason: string, advice:
   NODE_DRAINING: ['Node is leaving', 'This node is handing over its files. Ask another node.'],
   REPLICAS_UNAVAILABLE: [
     'Not enough copies',
-    'Too few nodes answered to keep the file safe. Nothing was stored; try again.',
+    'Too few nodes answered. Try again. A change that was answered so may still become visible until it is made again.',
   ],
   PEER_UNREACHABLE: ['Node unreachable', 'A node that has a part of the answer did not answer. Try again.'],
-  DEADLINE_EXCEEDED: ['Timed out', 'The ring did not answer in time. Try again.'],
+  DEADLINE_EXCEEDED: [
+    'Timed out',
+    'The ring did not answer in time. Try again. A change that was answered so may still become visible until it is made again.',
+  ],
   VOLUME_FULL: [
     'Volume full',
-    'The disks that would hold this file are full. Delete something, or wait until the ring has grown.',
+    'The disks that would hold this file are full. Nothing was changed. Delete something, or wait until the ring has grown.',
   ],
   STORAGE_FAILED: ['Storage failed', 'A disk reported an error. Try again, or ask another node.'],
 };

@@ -1,10 +1,10 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import { compareVersions, type FileRecord } from '../../domain/file-record.ts';
-import { parseIdentifier } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Placement } from '../files/placement.ts';
+import { isReceivedBy } from '../files/upload-id.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc, ChunkInfo, Store } from '../store/store.ts';
 import { chunkIdOf } from './replica-diff.ts';
@@ -105,13 +105,13 @@ export class Garbage {
     return chunks.filter(({ uploadId }) => deadUploads.has(uploadId));
   }
 
-  /** The node that received the upload, if it is still in the same life: after a restart it knows of no upload. */
+  /**
+   * The instance that received the upload, whatever its place and incarnation are by now. One that is no member has
+   * been given up; should it come back within the grace period, it is asked then, and later it finds out when it
+   * commits (`staged-content.ts`).
+   */
   #receiverOf(uploadId: string): RingMember | undefined {
-    const [id = '', incarnation = ''] = uploadId.split('-');
-    const position = parseIdentifier(id);
-    return this.#options.ring
-      .snapshot()
-      .members.find((member) => member.id === position && member.incarnation.toString(36) === incarnation);
+    return this.#options.ring.snapshot().members.find(({ instanceId }) => isReceivedBy(uploadId, instanceId));
   }
 
   async #remove(doomed: readonly ChunkInfo[], signal: AbortSignal): Promise<number> {

@@ -118,7 +118,7 @@ export class Transfer {
     await pacer.run({ ...route, costBytes: costOfRecord(brief, 0) }, async () => {
       const record = store.getRecord(brief.name);
       if (record === undefined) return;
-      await this.#call(route, 'put-record', { record, withChunk: false });
+      await this.#call(route, 'put-record', { record });
       progress.moved(0, { isFile: true });
     });
   }

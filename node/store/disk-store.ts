@@ -126,6 +126,10 @@ export class DiskStore implements Store {
     });
   }
 
+  checkRoomForRecord(): Promise<void> {
+    return this.#health.guard(() => this.#volume.checkSpaceForRecord(RECORD_ALLOWANCE_BYTES));
+  }
+
   removeRecord(name: string, version: Version): Promise<boolean> {
     return this.#health.guard(() => this.#records.remove(name, version));
   }

@@ -104,6 +104,9 @@ export class MemoryStore implements Store {
     return record;
   }
 
+  /** Records take no room here. */
+  async checkRoomForRecord(): Promise<void> {}
+
   async removeRecord(name: string, version: Version): Promise<boolean> {
     const key = recordKey(name);
     const before = this.#records.get(key);

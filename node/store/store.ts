@@ -47,6 +47,8 @@ export interface Store {
   getRecord(name: string): FileRecord | undefined;
   /** Keeps the newer of what it has and what it is given; safe to repeat. Resolves to what is stored afterwards. */
   putRecord(record: FileRecord): Promise<FileRecord>;
+  /** Whether a live record would be taken now. @throws ChordfsError `VOLUME_FULL` */
+  checkRoomForRecord(): Promise<void>;
   /** Removes the record (a confirmed tombstone, or one that left the arc) if it still has this version. */
   removeRecord(name: string, version: Version): Promise<boolean>;
   /** Records in the arc in ring order, then by name; starts after `after` when given. */
