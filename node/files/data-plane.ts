@@ -55,6 +55,7 @@ export interface DataPlane {
   readonly handlers: PeerHandlers;
   readonly calls: PeerCalls;
   readonly placement: Placement;
+  readonly tenure: Tenure;
   readonly tracker: WriteTracker;
   readonly chunks: ChunkReader;
   readonly owners: OwnerCalls;
@@ -137,5 +138,5 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     cache,
     tracker,
   });
-  return { files, handlers, calls, placement, tracker, chunks, owners };
+  return { files, handlers, calls, placement, tenure, tracker, chunks, owners };
 }

@@ -25,7 +25,7 @@ import { Transfer } from './transfer.ts';
 export interface CreateMovementOptions {
   readonly ring: Ring;
   readonly store: Store;
-  readonly plane: Pick<DataPlane, 'calls' | 'placement' | 'tracker'>;
+  readonly plane: Pick<DataPlane, 'calls' | 'placement' | 'tenure' | 'tracker'>;
   readonly timings?: Partial<MovementTimings>;
   readonly garbageLimits?: Partial<GarbageLimits>;
   /** Told of errors that are bugs; the work they interrupted is tried again. */
@@ -68,7 +68,7 @@ class NodeMovement implements Movement {
   constructor(options: CreateMovementOptions) {
     this.#options = options;
     const { ring, store, plane, onBug } = options;
-    const { calls, placement, tracker } = plane;
+    const { calls, placement, tenure, tracker } = plane;
     const { signal } = this.#controller;
     const progress = this.#progress;
     this.#timings = { ...MOVEMENT_TIMINGS, ...options.timings };
@@ -82,7 +82,7 @@ class NodeMovement implements Movement {
     this.#arcSync = new ArcSync({ store, transfer, progress });
     this.#handOver = new HandOver({ store, transfer, progress });
     const limits = { ...GARBAGE_LIMITS, ...options.garbageLimits };
-    this.#garbage = new Garbage({ ring, store, calls, placement, limits, wallClock: Date.now });
+    this.#garbage = new Garbage({ ring, store, calls, placement, tenure, limits, wallClock: Date.now });
     this.#nudges = new Nudges({ ring, calls, signal });
     new Repair({ store, calls, placement, transfer, signal, onUnrepaired: () => this.#loop.wake() });
     this.#loop = new MovementLoop({

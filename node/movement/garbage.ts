@@ -4,6 +4,7 @@ import { compareVersions, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Placement } from '../files/placement.ts';
+import type { Tenure } from '../files/tenure.ts';
 import { isReceivedBy } from '../files/upload-id.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc, ChunkInfo, Store } from '../store/store.ts';
@@ -14,6 +15,7 @@ export interface GarbageOptions {
   readonly store: Store;
   readonly calls: PeerCalls;
   readonly placement: Placement;
+  readonly tenure: Pick<Tenure, 'renew'>;
   readonly limits: GarbageLimits;
   /** Ms since the epoch. */
   readonly wallClock: () => number;
@@ -145,25 +147,35 @@ export class Garbage {
     }
   }
 
-  /** All replicas must have exactly this tombstone: one that has an older version would revive the file, as would a stand-in. */
+  /**
+   * No replica may have anything older than this tombstone: it would revive the file, as would a stand-in. This node's
+   * own copy goes last, once all others are gone: as long as one is left anywhere, the next version is numbered after it.
+   */
   async #dropTombstone({ name, version }: FileRecord, signal: AbortSignal): Promise<boolean> {
-    const { ring, placement } = this.#options;
+    const { ring, placement, tenure, store } = this.#options;
     if (!ring.owns(hashName(name))) return false;
     const { writeSet: replicas, standIns } = placement.of(hashName(name));
+    const others = replicas.filter((member) => !this.calls.isSelf(member));
     const request = { name, role: 'replica' as const, inlineLimitBytes: 0 };
-    for (const member of replicas) {
+    const held: { readonly member: RingMember; readonly record: FileRecord | undefined }[] = [];
+    for (const member of [...others, ...standIns]) {
       const answer = await this.#ask(member, 'read-record', request, signal);
-      const held = answer?.record;
-      if (held === undefined || !held.deleted || compareVersions(held.version, version) !== 0) return false;
+      if (answer === undefined) return false;
+      held.push({ member, record: answer.record });
     }
-    for (const member of standIns) {
-      const answer = await this.#ask(member, 'read-record', request, signal);
-      const held = answer?.record;
-      if (answer === undefined || (held !== undefined && compareVersions(held.version, version) < 0))
-        return false;
+    // A replica that has none has dropped it in an earlier attempt, which another one did not confirm.
+    const isConfirmed = held.every(
+      ({ record }) => record === undefined || compareVersions(record.version, version) === 0,
+    );
+    if (!isConfirmed) return false;
+    for (const { member, record } of held) {
+      if (record === undefined) continue;
+      const answer = await this.#ask(member, 'remove-tombstone', { name, version }, signal);
+      if (answer?.removed !== true) return false;
     }
-    for (const member of replicas) await this.#ask(member, 'remove-tombstone', { name, version }, signal);
-    return true;
+    // Whatever is known of no longer, on a disk that is away, must not be newer than what is uploaded from now on.
+    tenure.renew();
+    return await store.removeRecord(name, version);
   }
 
   /** Undefined when the member did not answer: nothing is concluded from that. */

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
 import { identifier } from '../../domain/identifier.ts';
@@ -102,3 +103,35 @@ test('a delete that a replica missed is not undone when it comes back, though al
     'the one that came back knows of the delete',
   );
 });
+
+test.each(['answers', 'is silent'])(
+  'an upload after a tombstone was forgotten is not undone by a replica that kept it and %s while others forget',
+  async (how) => {
+    await ringOf(4, { garbageLimits: { ...AT_ONCE, chunkGraceMs: 3_600_000 } });
+    const name = 'again';
+    await upload(cluster.files(), name, contentOf(50, 1));
+    await cluster.files().delete(name, { signal: never() });
+    const holders = [...cluster.nodes.values()].filter(({ store }) => store.getRecord(name) !== undefined);
+    const owner = cluster.control.trueOwner(hashName(name))?.instanceId ?? '';
+    const keeper = holders.find(({ member }) => member.instanceId !== owner);
+    const tombstone = keeper?.store.getRecord(name);
+    if (keeper === undefined || tombstone === undefined) throw new Error('nobody holds it');
+    let isSilent = false;
+    cluster.network.onCall = ({ to, operation }) => {
+      if (to !== keeper.member.instanceId) return;
+      if (operation === 'remove-tombstone' && how === 'is silent') isSilent = true;
+      if (isSilent) throw new ChordfsError('DEADLINE_EXCEEDED');
+    };
+    await cluster.node(owner).movement.collectGarbage(never());
+    expect(cluster.node(owner).store.getRecord(name)?.deleted).toBe(how === 'is silent' ? true : undefined);
+
+    await upload(cluster.node(owner).files, name, contentOf(60, 2));
+    cluster.network.onCall = () => undefined;
+    // As a disk would that was copied before, or that missed the removal.
+    await keeper.store.putRecord(tombstone);
+
+    await eventually(() => cluster.copiesOf(name) === 3, 'all copies');
+    for (const { files } of cluster.nodes.values())
+      expect((await download(files, name))?.equals(contentOf(60, 2))).toBe(true);
+  },
+);

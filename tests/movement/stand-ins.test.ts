@@ -151,18 +151,23 @@ test('what a lost owner left behind unacknowledged is older than what its succes
   // The slow one promises nothing to the owner: the tenure is agreed to by the two that are lost, and a stand-in.
   isolateSlowOne();
   await upload(cluster.node('n0').files, name, contentOf(300, 1));
-  cluster.network.onCall = ({ from }) => {
-    if (from === 'n0') throw new ChordfsError('PEER_UNREACHABLE', { from });
+  cluster.network.onCall = ({ from, to }) => {
+    if (from === 'n0' && to !== 'n1') throw new ChordfsError('PEER_UNREACHABLE', { from });
   };
-  const owner = cluster.node('n0');
+  // The other one takes each version, and its answer is lost.
+  const { handlers, store } = cluster.node('n1');
+  cluster.network.handlers.set('n1', {
+    ...handlers,
+    'put-record': async (...parameters) => {
+      await handlers['put-record'](...parameters);
+      throw new ChordfsError('PEER_UNREACHABLE');
+    },
+  });
   for (const seed of [2, 3, 4]) {
-    const before = owner.store.getRecord(name)?.version.counter ?? 0;
+    const before = store.getRecord(name)?.version.counter ?? 0;
     const giveUp = new AbortController();
-    const uploading = upload(owner.files, name, contentOf(300, seed), { signal: giveUp.signal });
-    await eventually(
-      () => (owner.store.getRecord(name)?.version.counter ?? 0) > before,
-      'a version that nobody else has',
-    );
+    const uploading = upload(cluster.node('n0').files, name, contentOf(300, seed), { signal: giveUp.signal });
+    await eventually(() => (store.getRecord(name)?.version.counter ?? 0) > before, 'a version of no quorum');
     giveUp.abort(new ChordfsError('DEADLINE_EXCEEDED'));
     await expect(uploading).rejects.toThrow(ChordfsError);
   }
