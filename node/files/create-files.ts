@@ -4,6 +4,7 @@ import type { FileRecord } from '../../domain/file-record.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import type { ChunkReader } from './chunk-reader.ts';
+import { possibleTags } from './entity-tags.ts';
 import type { Files, OpenFile } from './files.ts';
 import { Listing } from './listing.ts';
 import type { OwnerCalls } from './owner-calls.ts';
@@ -50,7 +51,7 @@ export function createFiles(options: FilesOptions): Files {
 
     delete: async (name, { ifMatch, signal }) => {
       const deletionId = newUploadId(options.ring.snapshot().self.instanceId);
-      const request = { name, deletionId, ifMatch: ifMatch === undefined ? undefined : [...ifMatch] };
+      const request = { name, deletionId, ifMatch: possibleTags(ifMatch) };
       const { reply } = await options.owners.call(hashName(name), 'delete', request, {
         signal,
         deadlineMs: DELETE_DEADLINE_MS,

@@ -25,13 +25,14 @@ const chunkRef = z.object({ sha256, sizeBytes: count.max(CHUNK_SIZE_BYTES), key:
 const chunks = z.array(chunkRef).max(MAX_ITEMS);
 const tags = z.array(z.string().max(256)).max(256).optional();
 
+/** As it is stored somewhere: what has once come in must go round, or movement would stop at it. Bounds are for `draft`. */
 const record: z.ZodType<FileRecord> = z.object({
   name,
   version,
   deleted: z.boolean(),
   sizeBytes: count,
   sha256: z.union([sha256, z.literal('')]),
-  contentType: z.string().max(1_024),
+  contentType: z.string(),
   modifiedMs: z.number(),
   uploadId,
   chunks,
@@ -40,6 +41,7 @@ const record: z.ZodType<FileRecord> = z.object({
 const chunkHeader = chunkId.extend({ name, sha256, sizeBytes: count.max(CHUNK_SIZE_BYTES) });
 const chunkInfo = chunkHeader.extend({ storedMs: z.number(), verifiedMs: z.number() });
 const digest = z.object({ count, sizeBytes: count, hash: z.string().max(64) });
+/** As it comes in. Never wider than `record`. */
 const draft = z.object({
   name,
   sizeBytes: count,

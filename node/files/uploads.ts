@@ -3,6 +3,7 @@ import { hashChunk, hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES, type ChunkRef, type FileRecord } from '../../domain/file-record.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { ChunkReader } from './chunk-reader.ts';
+import { possibleTags } from './entity-tags.ts';
 import { checkFileName, renamedFile } from './file-name.ts';
 import type { CommitOptions, StagedFile, StageOptions } from './files.ts';
 import type { OwnerCalls } from './owner-calls.ts';
@@ -222,8 +223,8 @@ export class Uploads {
       draft: { ...draft, chunks: [...chunks] },
       withChunk: isInline,
       refuseExisting: options.onConflict === 'refuse',
-      ifMatch: options.ifMatch === undefined ? undefined : [...options.ifMatch],
-      ifNoneMatch: options.ifNoneMatch === undefined ? undefined : [...options.ifNoneMatch],
+      ifMatch: possibleTags(options.ifMatch),
+      ifNoneMatch: possibleTags(options.ifNoneMatch),
     };
     const { commitDeadlineMs, commitAttemptMs } = this.#options.limits;
     const { reply } = await this.#options.owners.call(key, 'commit', request, {

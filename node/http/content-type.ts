@@ -3,6 +3,8 @@ import { lookup } from 'mime-types';
 const DEFAULT_TYPE = 'application/octet-stream';
 /** What generic clients send without meaning it. */
 const MEANINGLESS = new Set(['', DEFAULT_TYPE, 'application/x-www-form-urlencoded', 'multipart/form-data']);
+/** Longer than any that means something; what is stored with a record is bounded where it comes in. */
+const MAX_LENGTH = 255;
 const MEDIA_TYPE = /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}(\s*;\s*[\w-]{1,40}=[\w.:+-]{1,80})*$/;
 
 /** By the name's extension, as uploadserver does; else what the client declared, when that says something. */
@@ -12,7 +14,8 @@ export function contentTypeOf(name: string, declared: string | undefined): strin
   if (byName !== false) return byName;
   const type = declared?.trim() ?? '';
   const essence = (type.split(';')[0] ?? '').trim().toLowerCase();
-  return MEANINGLESS.has(essence) || !MEDIA_TYPE.test(type) ? DEFAULT_TYPE : type;
+  const isUsable = type.length <= MAX_LENGTH && MEDIA_TYPE.test(type) && !MEANINGLESS.has(essence);
+  return isUsable ? type : DEFAULT_TYPE;
 }
 
 const PASSIVE =
