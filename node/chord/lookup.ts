@@ -147,7 +147,7 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
   }
   const bracket = narrowed(node, lookup, pending.to);
   const better = reply.to.filter((member) => isWithin(node, bracket, member));
-  const left = lookup.candidates.filter((member) => isWithin(node, bracket, member));
+  const left = stillUseful(node, { ...lookup, bracket }, better);
   // Others still count on a member that we gave up: it may be back. It is asked when nobody else is left.
   const isTrusted = ({ instanceId }: RingMember) => !hasVerdict(node, instanceId);
   const candidates = [...better.filter(isTrusted), ...left, ...better.filter((member) => !isTrusted(member))];
@@ -169,6 +169,22 @@ function narrowed({ self }: NodeState, { key, bracket }: LookupState, asked: Mem
 function isWithin({ self, config }: NodeState, { after, before }: Bracket, named: Member): boolean {
   const at = clockwiseDistance(self.id, named.id);
   return !config.corrections.closerHops || (after < at && at < before);
+}
+
+/**
+ * Candidates from earlier answers. Past a member that stands behind the key there is no owner. And once somebody has
+ * named who may own the key, those farther before it know no better; until then they are the way round the dead.
+ */
+function stillUseful(
+  node: NodeState,
+  { key, candidates, bracket }: LookupState,
+  named: readonly RingMember[],
+): readonly RingMember[] {
+  const distance = ({ id }: Member) => clockwiseDistance(node.self.id, id);
+  const toKey = clockwiseDistance(node.self.id, key);
+  const isOwnerNamed = named.some((member) => distance(member) >= toKey);
+  const useful = { ...bracket, after: isOwnerNamed ? bracket.after : -1 };
+  return candidates.filter((member) => isWithin(node, useful, member));
 }
 
 export function lookupFailed(turn: Turn, pending: PendingCall): void {

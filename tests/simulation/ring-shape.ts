@@ -3,11 +3,13 @@
  * every list is left out of one again. Only a failure may do that (Zave, TSE 2017), or the belief in one: while some
  * member is frozen, cut off, or given up although it lives, two halves may each go on with the lists they have, and
  * custody alone (I6) keeps them apart. So the watch pauses then, and goes on once every list is whole again. So it does
- * when a whole ring starts cold: that is a new ring by the member table's list of those who served, and a newcomer that
- * outlived the ring it was coming into is in none of its lists until it is met again.
+ * when a ring begins: when a whole ring starts cold from the member table's list of those who served, or the control plane
+ * founds another after the last member left. A newcomer that outlived the ring it was coming into is in none of the new
+ * one's lists until it is met again.
  */
 import { clockwiseDistance } from '../../domain/identifier.ts';
 import type { Member } from '../../domain/member.ts';
+import type { ChordEvent } from '../../node/chord/event.ts';
 import type { NodeState } from '../../node/chord/step.ts';
 import { insideById } from './oracle.ts';
 import type { SimulatedNode } from './simulated-node.ts';
@@ -29,8 +31,7 @@ export class RingShape {
     const inside = insideById(simulation);
     const lives = inside.map(({ member }) => lifeOf(member)).join();
     const shape = `${lives} ${inside.map(({ state }) => shapeOf(state)).join(' ')}`;
-    const isColdStart = event.kind === 'commanded' && event.command.kind === 'coldStart';
-    const isExcused = isColdStart || isDisturbed(simulation, inside);
+    const isExcused = beginsRing(event) || isDisturbed(simulation, inside);
     if (isExcused) this.#pause();
     if (shape === this.#seen && !isExcused && this.#isWatching) return undefined;
     this.#seen = shape;
@@ -83,6 +84,12 @@ function shapeOf({ pointers: { successorList } }: NodeState): string {
   const shape = successorList.map(lifeOf).join();
   shapes.set(successorList, shape);
   return shape;
+}
+
+function beginsRing(event: ChordEvent): boolean {
+  return (
+    event.kind === 'commanded' && (event.command.kind === 'coldStart' || event.command.kind === 'create')
+  );
 }
 
 /** Somebody lives and another has reason to believe that it does not. */

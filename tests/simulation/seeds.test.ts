@@ -16,6 +16,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [5343, 'a member that had been replaced gave its arc to a newcomer once those who replaced it had died'],
   [10_558, 'a ring that starts cold does not list a newcomer that outlived the ring it was coming into'],
   [10_760, 'members back from a restart asked only those that were gone'],
+  [14_403, 'nor does a ring that is founded after the last member left'],
   [22_604, 'as 2121, with three in a row'],
   [28_090, 'a leaver that had been replaced made a newcomer owner of the whole circle'],
   [29_416, 'a member back from a restart was sent in a circle by one that had a newcomer before it'],
