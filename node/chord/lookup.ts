@@ -147,7 +147,7 @@ export function lookupAnswered(turn: Turn, pending: PendingCall, reply: Answer):
   }
   const bracket = narrowed(node, lookup, pending.to);
   const better = reply.to.filter((member) => isWithin(node, bracket, member));
-  const left = stillUseful(node, { ...lookup, bracket }, better);
+  const left = stillUseful(node, { ...lookup, bracket });
   // Others still count on a member that we gave up: it may be back. It is asked when nobody else is left.
   const isTrusted = ({ instanceId }: RingMember) => !hasVerdict(node, instanceId);
   const candidates = [...better.filter(isTrusted), ...left, ...better.filter((member) => !isTrusted(member))];
@@ -171,20 +171,22 @@ function isWithin({ self, config }: NodeState, { after, before }: Bracket, named
   return !config.corrections.closerHops || (after < at && at < before);
 }
 
+/** Members tried on the way round a stretch of dead ones. Raised: longer walks when it is the owner that is silent. */
+const WAY_ROUND = 4;
+
 /**
- * Candidates from earlier answers. Past a member that stands behind the key there is no owner. And once somebody has
- * named who may own the key, those farther before it know no better; until then they are the way round the dead.
+ * Candidates from earlier answers. Past a member that stands behind the key there is no owner; and by fingers, where all
+ * that an answer names may be dead, some of those farther before the key are kept as the way round.
  */
-function stillUseful(
-  node: NodeState,
-  { key, candidates, bracket }: LookupState,
-  named: readonly RingMember[],
-): readonly RingMember[] {
+function stillUseful(node: NodeState, { candidates, bracket, asked }: LookupState): readonly RingMember[] {
+  const within = candidates.filter((member) => isWithin(node, bracket, member));
+  if (node.config.memberTable || !node.config.corrections.closerHops) return within;
   const distance = ({ id }: Member) => clockwiseDistance(node.self.id, id);
-  const toKey = clockwiseDistance(node.self.id, key);
-  const isOwnerNamed = named.some((member) => distance(member) >= toKey);
-  const useful = { ...bracket, after: isOwnerNamed ? bracket.after : -1 };
-  return candidates.filter((member) => isWithin(node, useful, member));
+  const before = candidates
+    .filter((member) => distance(member) <= bracket.after && !asked.has(member.instanceId))
+    .filter(({ id }, i, all) => all.findIndex((other) => other.id === id) === i)
+    .sort((a, b) => distance(b) - distance(a));
+  return [...within, ...before.slice(0, WAY_ROUND)];
 }
 
 export function lookupFailed(turn: Turn, pending: PendingCall): void {
