@@ -15,6 +15,8 @@ export type RingStatus = 'NONE' | 'CREATING' | 'ACTIVE' | 'TEARDOWN';
 
 export interface RingMeta {
   readonly status: RingStatus;
+  /** While TEARDOWN: what the ring was until then, and is again if the stage is not removed after all. */
+  readonly statusBefore: RingStatus;
   /** A uuid per genesis; '' before the first. Travels in every peer handshake, so two rings never merge. */
   readonly ringId: string;
   /** Grows with every genesis claim: the fence that tells a creator who overslept from the present one. */
@@ -43,6 +45,7 @@ export interface RingMeta {
 
 const NO_RING: RingMeta = {
   status: 'NONE',
+  statusBefore: 'NONE',
   ringId: '',
   epoch: 0,
   creator: '',
@@ -64,14 +67,19 @@ export function metaKey(stage: string): ItemKey {
   return { pk: ringPartition(stage), sk: META };
 }
 
+function statusOf(value: unknown): RingStatus {
+  return value === 'CREATING' || value === 'ACTIVE' || value === 'TEARDOWN' ? value : 'NONE';
+}
+
 /** Reads META; an absent item is a ring that was never formed. */
 export function parseMeta(item: StoredItem | undefined): RingMeta {
   if (item === undefined) return NO_RING;
   const text = (name: string) => (typeof item[name] === 'string' ? item[name] : '');
   const numeric = (name: string) => (typeof item[name] === 'number' ? item[name] : 0);
-  const status = item['status'];
   return {
-    status: status === 'CREATING' || status === 'ACTIVE' || status === 'TEARDOWN' ? status : 'NONE',
+    status: statusOf(item['status']),
+    // Without a note of it, a ring that has an id was in use.
+    statusBefore: statusOf(item['statusBefore'] ?? (text('ringId') === '' ? 'NONE' : 'ACTIVE')),
     ringId: text('ringId'),
     epoch: numeric('epoch'),
     creator: text('creator'),
@@ -94,15 +102,17 @@ export function parseMeta(item: StoredItem | undefined): RingMeta {
 export function updateMeta(options: {
   readonly stage: string;
   readonly set?: Readonly<Record<string, Attribute | undefined>>;
+  readonly remove?: readonly string[];
   readonly add?: Readonly<Record<string, number>>;
   readonly conditions: readonly [Condition, ...Condition[]];
   readonly event?: ScalingEvent | undefined;
 }): UpdateWrite {
-  const { stage, set, add, conditions, event } = options;
+  const { stage, set, remove, add, conditions, event } = options;
   return update(
     metaKey(stage),
     {
       ...(set === undefined ? {} : { set }),
+      ...(remove === undefined ? {} : { remove }),
       ...(add === undefined ? {} : { add }),
       ...(event === undefined ? {} : { append: { [OUTBOX]: event } }),
     },
@@ -120,14 +130,5 @@ export function announceActivation(stage: string, ring: { ringId: string; epoch:
       { attribute: 'epoch', is: '=', value: ring.epoch },
       { attribute: 'status', is: 'in', values: ['CREATING', 'ACTIVE'] },
     ],
-  });
-}
-
-/** Nodes stop draining and complete at once; never undone, because the table goes with the stack. */
-export function beginTeardown(stage: string): UpdateWrite {
-  return updateMeta({
-    stage,
-    set: { status: 'TEARDOWN' },
-    conditions: [{ attribute: 'status', is: '<>', value: 'TEARDOWN' }],
   });
 }

@@ -74,6 +74,17 @@ async function stackNameOf(packageDirectory: string): Promise<{ stackName: strin
 }
 
 /**
+ * As the deploy's plugin does it: a group that is there keeps the size that scaling has made. Unless another one is asked
+ * for than last time, which `chordfs up` may do.
+ */
+function keptCapacity({ template, parameters }: PackageOptions, stack: StackRecord): ParameterValues {
+  if (!Object.hasOwn(template.Parameters, 'KeepsCapacity')) return {};
+  const isThere = stack.resources.some(({ type }) => type === 'AWS::AutoScaling::AutoScalingGroup');
+  const before = stack.definition.parameters['DesiredCapacity'];
+  return { KeepsCapacity: String(isThere && String(before) === String(parameters['DesiredCapacity'])) };
+}
+
+/**
  * Deploys a package as `sls deploy` does: the stack with its bucket first, then what instances and functions are made
  * of, then everything else. A stack that is there already is updated.
  * @throws Error with CloudFormation's reason.
@@ -94,7 +105,8 @@ export async function deployPackage(account: Account, options: PackageOptions): 
   if (bucket === undefined) throw new Error(`stack ${stackName} has no ${BUCKET}`);
   await uploadArtifacts(account, bucket, options);
   try {
-    stacks.update(stackName, definition(template, parameters, stage));
+    const given = { ...parameters, ...keptCapacity(options, stack) };
+    stacks.update(stackName, definition(template, given, stage));
   } catch (error) {
     if (!(error instanceof AwsError) || !error.message.includes('No updates')) throw error;
   }

@@ -35,7 +35,7 @@ const stateSchema = z.object({
       templateBody: z.string(),
       parameters: text,
       tags: text,
-      resources: z.record(z.string(), record),
+      isProtected: z.boolean().optional(),
     }),
   ),
 });

@@ -5,6 +5,7 @@ import { userRequestCause } from './describe.ts';
 import { Group, type Machines } from './group.ts';
 import type { GroupInstance, GroupState, LaunchTemplateReference } from './group-state.ts';
 import type { GroupTime } from './lifecycle-actions.ts';
+import { activeRefresh } from './refresh.ts';
 
 export interface AutoScalingOptions {
   readonly clock: CloudClock;
@@ -28,6 +29,10 @@ export interface AutoScalingOptions {
  * scale: with less, a newcomer on a slow machine is taken for one that will never come.
  */
 const SHORTEST_PATIENCE_MS = 45_000;
+
+/** AWS's words. */
+const REFRESH_IS_ACTIVE =
+  'An active instance refresh with a desired configuration exists. All configuration options derived from the desired configuration are not available for update while the instance refresh is active.';
 
 /** All groups of the account, each with the one timer it needs. */
 export class AutoScaling {
@@ -57,6 +62,10 @@ export class AutoScaling {
 
   get groupTime(): GroupTime {
     return this.time;
+  }
+
+  get resolveName(): AutoScalingOptions['resolveName'] {
+    return this.options.resolveName;
   }
 
   list(): readonly Group[] {
@@ -132,6 +141,8 @@ export class AutoScaling {
   update(group: Group, input: GroupInput): void {
     const { state } = group;
     const changes = changesOf(input, this.options.resolveName);
+    if (changes.launchTemplate !== undefined && activeRefresh(state)?.desiredTemplate !== undefined)
+      throw new AwsError('ValidationError', REFRESH_IS_ACTIVE);
     const minSize = changes.minSize ?? state.configuration.minSize;
     const maxSize = changes.maxSize ?? state.configuration.maxSize;
     const fitting = Math.min(Math.max(state.desiredCapacity, minSize), maxSize);

@@ -119,6 +119,8 @@ export function refreshView(group: GroupState, refresh: InstanceRefresh) {
       SkipMatching: refresh.preferences.skipMatching,
       AutoRollback: refresh.preferences.autoRollback,
     },
+    DesiredConfiguration:
+      refresh.desiredTemplate === undefined ? undefined : { LaunchTemplate: refresh.desiredTemplate },
   };
 }
 

@@ -106,7 +106,8 @@ export interface InstanceRefresh {
     readonly skipMatching: boolean;
     readonly autoRollback: boolean;
   };
-  readonly previousTemplate: LaunchTemplateReference;
+  /** What it brings; the group is configured with it only when the refresh has succeeded. Undefined: nothing new. */
+  readonly desiredTemplate: LaunchTemplateReference | undefined;
   readonly instancesToUpdate: number;
   /** Instances that were there before and still have to go. */
   outdated: string[];

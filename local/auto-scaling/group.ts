@@ -11,7 +11,7 @@ import {
   TERMINATING,
 } from './group-state.ts';
 import { InstanceLifecycle, type LifecyclePorts } from './instance-lifecycle.ts';
-import { activeRefresh, decideRefresh } from './refresh.ts';
+import { activeRefresh, decideRefresh, launchTemplateOf } from './refresh.ts';
 import { isSameTemplate, selectForTermination } from './termination-policy.ts';
 
 /** EC2 refused to launch; the message becomes the activity's status message. */
@@ -22,7 +22,10 @@ export class LaunchFailure extends Error {
 /** What a group needs of EC2. */
 export interface Machines {
   /** Allocates a machine that boots in the background. @throws LaunchFailure */
-  launch(group: GroupState): {
+  launch(
+    group: GroupState,
+    template: LaunchTemplateReference,
+  ): {
     readonly instanceId: string;
     readonly availabilityZone: string;
     readonly subnetId: string;
@@ -72,9 +75,9 @@ export class Group {
     return this.state.instances.find((instance) => instance.instanceId === instanceId);
   }
 
-  /** The template that a launch would use now, with its number. */
-  resolvedTemplate(): LaunchTemplateReference {
-    return this.ports.machines.resolveTemplate(this.state.configuration.launchTemplate);
+  /** A template, by default the one the group is configured with, with its number. */
+  resolvedTemplate(reference = this.state.configuration.launchTemplate): LaunchTemplateReference {
+    return this.ports.machines.resolveTemplate(reference);
   }
 
   emit(event: EmittedEvent): void {
@@ -227,6 +230,8 @@ export class Group {
         Cancelling: ['Cancelled', 'Cancelled'],
       } as const
     )[refresh.status as 'InProgress' | 'RollbackInProgress' | 'Cancelling'];
+    if (status === 'Successful' && refresh.desiredTemplate !== undefined)
+      this.state.configuration.launchTemplate = refresh.desiredTemplate;
     refresh.status = status;
     refresh.endMs = this.now();
     this.ports.emit(refreshEvent(this.state, refresh.instanceRefreshId, what));
@@ -235,8 +240,7 @@ export class Group {
   private failRefresh(refresh: InstanceRefresh): void {
     refresh.statusReason = 'Too many instances failed to launch.';
     if (refresh.status === 'InProgress' && refresh.preferences.autoRollback) {
-      const template = refresh.previousTemplate;
-      this.state.configuration.launchTemplate = template;
+      const template = this.resolvedTemplate();
       refresh.status = 'RollbackInProgress';
       refresh.launchFailures = 0;
       refresh.outdated = this.state.instances
@@ -315,7 +319,7 @@ export class Group {
     addActivity(this.state, activity);
     let machine: ReturnType<Machines['launch']>;
     try {
-      machine = this.ports.machines.launch(this.state);
+      machine = this.ports.machines.launch(this.state, launchTemplateOf(this.state));
     } catch (error) {
       if (!(error instanceof LaunchFailure)) throw error;
       activity.description = `Launching a new EC2 instance.  Status Reason: ${error.message}`;

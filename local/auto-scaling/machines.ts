@@ -27,11 +27,11 @@ function resolve(ec2: Ec2, reference: LaunchTemplateReference): LaunchTemplateRe
 /** The machines of a group, taken from EC2. */
 export function ec2Machines(ec2: Ec2): Machines {
   return {
-    launch({ name, configuration }: GroupState) {
+    launch({ name, configuration }: GroupState, template: LaunchTemplateReference) {
       const propagated = configuration.tags.filter(({ PropagateAtLaunch }) => PropagateAtLaunch);
       try {
         const machine = ec2.launch({
-          template: configuration.launchTemplate,
+          template,
           availabilityZone: configuration.availabilityZones[0] ?? '',
           subnetId: configuration.subnetIds[0] ?? '',
           tags: {
@@ -45,7 +45,7 @@ export function ec2Machines(ec2: Ec2): Machines {
           subnetId: machine.subnetId,
           instanceType: machine.data.InstanceType,
           imageId: machine.data.ImageId,
-          launchTemplate: resolve(ec2, configuration.launchTemplate),
+          launchTemplate: resolve(ec2, template),
         };
       } catch (error) {
         if (error instanceof InsufficientCapacity || error instanceof AwsError) {

@@ -1,7 +1,7 @@
 import { AwsError, type Operation } from '../service.ts';
 import { refreshEvent } from './activities.ts';
 import type { AutoScaling } from './auto-scaling.ts';
-import { parseGroupInput } from './configuration.ts';
+import { changesOf, parseGroupInput } from './configuration.ts';
 import { countsAsCapacity, type InstanceRefresh } from './group-state.ts';
 import { activeRefresh } from './refresh.ts';
 import { isSameTemplate } from './termination-policy.ts';
@@ -19,6 +19,12 @@ interface StartInput {
 /** AWS's default. */
 const MIN_HEALTHY_PERCENTAGE = 90;
 
+function desiredTemplateOf(autoScaling: AutoScaling, { DesiredConfiguration }: StartInput) {
+  const LaunchTemplate = DesiredConfiguration?.LaunchTemplate;
+  if (LaunchTemplate === undefined) return undefined;
+  return changesOf(parseGroupInput({ LaunchTemplate }), autoScaling.resolveName).launchTemplate;
+}
+
 function start(autoScaling: AutoScaling, input: StartInput) {
   const group = autoScaling.find(input.AutoScalingGroupName);
   const { state } = group;
@@ -28,10 +34,13 @@ function start(autoScaling: AutoScaling, input: StartInput) {
     throw new AwsError('InstanceRefreshInProgress', message);
   }
   const { MinHealthyPercentage, SkipMatching = true, AutoRollback = false } = input.Preferences ?? {};
-  const previousTemplate = group.resolvedTemplate();
-  const wanted = input.DesiredConfiguration?.LaunchTemplate;
-  if (wanted !== undefined) autoScaling.update(group, parseGroupInput({ LaunchTemplate: wanted }));
-  const template = group.resolvedTemplate();
+  const desiredTemplate = desiredTemplateOf(autoScaling, input);
+  if (AutoRollback && desiredTemplate === undefined) {
+    const message =
+      "The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty. Set AutoRollback to false or specify a desired configuration and try again.";
+    throw new AwsError('ValidationError', message);
+  }
+  const template = group.resolvedTemplate(desiredTemplate);
   const outdated = state.instances
     .filter((instance) => countsAsCapacity(instance))
     .filter((instance) => !SkipMatching || !isSameTemplate(instance.launchTemplate, template))
@@ -44,7 +53,7 @@ function start(autoScaling: AutoScaling, input: StartInput) {
       skipMatching: SkipMatching,
       autoRollback: AutoRollback,
     },
-    previousTemplate,
+    desiredTemplate: desiredTemplate === undefined ? undefined : template,
     instancesToUpdate: outdated.length,
     outdated,
     launchFailures: 0,

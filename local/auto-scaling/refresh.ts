@@ -3,6 +3,7 @@ import {
   type GroupInstance,
   type GroupState,
   type InstanceRefresh,
+  type LaunchTemplateReference,
 } from './group-state.ts';
 
 /** Launches that may fail before a refresh gives up: a bad bundle fails each time, a hiccup once. */
@@ -12,6 +13,16 @@ export function activeRefresh(group: GroupState): InstanceRefresh | undefined {
   return group.refreshes.find(
     ({ status }) => status === 'InProgress' || status === 'RollbackInProgress' || status === 'Cancelling',
   );
+}
+
+/**
+ * What the next launch uses: as long as a refresh brings a desired configuration that one, whatever the launch is for.
+ * A refresh that is cancelled or rolls back brings nothing any more: the group's own configuration was never changed.
+ */
+export function launchTemplateOf(group: GroupState): LaunchTemplateReference {
+  const refresh = activeRefresh(group);
+  const isBrought = refresh?.status === 'InProgress' && refresh.desiredTemplate !== undefined;
+  return isBrought ? refresh.desiredTemplate : group.configuration.launchTemplate;
 }
 
 export type RefreshDecision =

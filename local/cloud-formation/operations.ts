@@ -86,7 +86,7 @@ function stackView(stack: StackRecord) {
     DeletionTime: date(stack.deletedMs),
     StackStatus: stack.status,
     StackStatusReason: stack.statusReason,
-    EnableTerminationProtection: false,
+    EnableTerminationProtection: stack.isProtected,
     Parameters: Object.entries(stack.definition.parameters).map(([ParameterKey, value]) => ({
       ParameterKey,
       ParameterValue: String(value),
@@ -190,7 +190,11 @@ export function cloudFormationService(stacks: Stacks, readObject: ReadObject): S
         const definition = await definitionOf(input, readObject, stacks.find(input.StackName));
         return { StackId: stacks.update(input.StackName, definition).id };
       },
+      UpdateTerminationProtection: (input: StackName & { EnableTerminationProtection: boolean }) => ({
+        StackId: stacks.protect(input.StackName, input.EnableTerminationProtection).id,
+      }),
       DeleteStack: (input: StackName) => {
+        stacks.assertDeletable(input.StackName);
         void stacks.delete(input.StackName);
       },
     },

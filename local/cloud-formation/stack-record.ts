@@ -29,8 +29,7 @@ export interface SavedStack {
   readonly templateBody: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
-  /** Properties as last deployed, by logical id. */
-  readonly resources: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly isProtected?: boolean | undefined;
 }
 
 /** One stack of the account. Deleted ones are kept, under their id, for whoever asks how it ended. */
@@ -42,6 +41,8 @@ export interface StackRecord {
   deletedMs: number | undefined;
   status: string;
   statusReason: string | undefined;
+  /** AWS's termination protection. */
+  isProtected: boolean;
   definition: StackDefinition;
   resources: readonly StackResource[];
   outputs: Readonly<Record<string, unknown>>;

@@ -149,6 +149,7 @@ export class Stacks {
       deletedMs: undefined,
       status: '',
       statusReason: undefined,
+      isProtected: false,
       definition: this.#own(definition),
       resources: [],
       outputs: {},
@@ -161,8 +162,8 @@ export class Stacks {
   /** Takes a stack of an earlier life up again. @throws Error when a resource of it cannot be had any more. */
   async restore(saved: SavedStack, definition: StackDefinition): Promise<StackRecord> {
     const stack = this.#record(saved.name, definition, saved.id);
-    const { resources, outputs } = await this.#deploy(stack, stack.definition, [], saved.resources);
-    Object.assign(stack, { resources, outputs });
+    const { resources, outputs } = await this.#deploy(stack, stack.definition, []);
+    Object.assign(stack, { resources, outputs, isProtected: saved.isProtected ?? false });
     setStatus(stack, this.#options.now(), 'UPDATE_COMPLETE');
     return stack;
   }
@@ -170,13 +171,13 @@ export class Stacks {
   export(): readonly SavedStack[] {
     return this.#records
       .filter(({ status }) => status !== 'DELETE_COMPLETE')
-      .map(({ name, id, definition, resources }) => ({
+      .map(({ name, id, definition, isProtected }) => ({
         name,
         id,
         templateBody: definition.templateBody,
         parameters: asText(definition.parameters),
         tags: definition.tags,
-        resources: Object.fromEntries(resources.map(({ logicalId, properties }) => [logicalId, properties])),
+        isProtected,
       }));
   }
 
@@ -199,11 +200,32 @@ export class Stacks {
     return stack;
   }
 
-  /** Undefined when there is no such stack: deleting twice is no error. Resolves when it is gone, or has failed. */
-  delete(nameOrId: string): Promise<void> | undefined {
-    const stack = this.#records.findLast(
+  protect(nameOrId: string, isProtected: boolean): StackRecord {
+    const stack = this.find(nameOrId);
+    stack.isProtected = isProtected;
+    this.#options.changed();
+    return stack;
+  }
+
+  /** @throws AwsError `ValidationError` in CloudFormation's words, for a stack that it would not delete now. */
+  assertDeletable(nameOrId: string): void {
+    const stack = this.#alive(nameOrId);
+    const obstacle = stack?.isProtected
+      ? 'TerminationProtection is enabled'
+      : /^UPDATE_.*IN_PROGRESS$/.test(stack?.status ?? '') && `in status ${stack?.status}`;
+    if (stack === undefined || obstacle === false) return;
+    throw new AwsError('ValidationError', `Stack [${stack.name}] cannot be deleted while ${obstacle}`);
+  }
+
+  #alive(nameOrId: string): StackRecord | undefined {
+    return this.#records.findLast(
       ({ name, id, status }) => (id === nameOrId || name === nameOrId) && status !== 'DELETE_COMPLETE',
     );
+  }
+
+  /** Undefined when there is no such stack: deleting twice is no error. Resolves when it is gone, or has failed. */
+  delete(nameOrId: string): Promise<void> | undefined {
+    const stack = this.#alive(nameOrId);
     if (stack === undefined) return undefined;
     if (stack.status === 'DELETE_IN_PROGRESS') return this.#running.get(stack.id);
     // A deployment that is under way is not waited for by CloudFormation either: it ends at its next step.
@@ -248,7 +270,6 @@ export class Stacks {
     stack: StackRecord,
     { template, parameters }: StackDefinition,
     previous: readonly StackResource[],
-    earlier?: SavedStack['resources'],
   ): Promise<Stack> {
     const { region, now } = this.#options;
     return deployStack({
@@ -258,7 +279,6 @@ export class Stacks {
       region,
       handlers: this.#exclusive(stack),
       previous,
-      earlier,
       onStep: (step) => addEvent(stack, now(), step),
     });
   }
@@ -327,8 +347,8 @@ export class Stacks {
       touched.some((other) => other.logicalId === logicalId);
     const half = [...before.filter((resource) => !isTouched(resource)), ...touched];
     try {
-      const { resources } = await this.#deploy(stack, stack.definition, half);
-      stack.resources = resources;
+      const { resources, outputs } = await this.#deploy(stack, stack.definition, half);
+      Object.assign(stack, { resources, outputs });
       this.#unlessDeleted(stack, 'UPDATE_ROLLBACK_COMPLETE');
     } catch (error) {
       stack.resources = half;

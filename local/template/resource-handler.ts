@@ -5,8 +5,6 @@ export interface ResourceRequest {
   readonly logicalId: string;
   readonly type: string;
   readonly properties: Readonly<Record<string, unknown>>;
-  /** Its properties as last deployed; undefined when it is new. */
-  readonly previous?: Readonly<Record<string, unknown>> | undefined;
   readonly stackName: string;
   readonly region: string;
 }

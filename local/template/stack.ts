@@ -14,8 +14,6 @@ export interface StackOptions {
   readonly handlers: ResourceHandlers;
   /** What the stack has already: what is unchanged stays as it is, what the template no longer has is deleted. */
   readonly previous?: readonly StackResource[] | undefined;
-  /** Properties by logical id, of a stack of an earlier life: what is created now was there before. */
-  readonly earlier?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
   /** Told of every step, in order. */
   readonly onStep?: ((step: StackStep) => void) | undefined;
 }
@@ -168,8 +166,7 @@ async function deployOne(options: StackOptions, logicalId: string, scope: Scope)
   const before = options.previous?.find((other) => other.logicalId === logicalId && other.type === type);
   if (before !== undefined && isDeepStrictEqual(before.properties, properties)) return before;
   const { stackName, region } = options;
-  const previous = before?.properties ?? options.earlier?.[logicalId];
-  const request = { logicalId, type, properties, previous, stackName, region };
+  const request = { logicalId, type, properties, stackName, region };
   const subject = { logicalId, type, ref: before?.ref ?? '' };
   return await tellingOf(options, subject, before === undefined ? 'CREATE' : 'UPDATE', async () => ({
     logicalId,

@@ -1,17 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import type { ItemStore } from '../../domain/table-writes.ts';
+import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
 import { buildNodeBundle } from './build-node-bundle.ts';
 import { emptyBucket, uploadBundle } from './bundle-store.ts';
 import { hasName } from './error-name.ts';
 import { findNodes, firstSteps } from './first-steps.ts';
 import { type Architecture, fetchMissingBuilds } from './native-builds.ts';
-import { cancelRefresh, describeGroup, isOutdated, refreshNodes } from './node-group.ts';
-import { checkSettings, keptCapacity, type Parameters, setting } from './settings.ts';
-import { announceTeardown, freeInstances } from './teardown.ts';
+import { describeGroup } from './node-group.ts';
+import { bringNodesTo, cancelRefresh } from './refresh.ts';
+import { checkSettings, type Parameters, setting } from './settings.ts';
+import { type DeployedStack, describeStack, isSettled, removalObstacle } from './stack.ts';
+import { announceTeardown, endRetained, freeInstances, takeTeardownBack } from './teardown.ts';
 import { dropRedundantDependencies, type Resources } from './tidy-template.ts';
 import { userDataOf } from './user-data.ts';
 
@@ -40,6 +45,7 @@ interface Serverless {
   };
   getProvider(name: 'aws'): {
     getStage(): string;
+    readonly naming: { getStackName(): string };
     getDeploymentPrefix(): string;
     getServerlessDeploymentBucketName(): Promise<string>;
     /** Region and credentials as the framework itself uses them, for any client. */
@@ -64,13 +70,15 @@ interface Settings {
  * Package: builds the bundle and writes its key and hash into the launch template's user data, so that the same
  * sources give the same template ("No changes") and a new bundle a new launch template version. Deploy: uploads the
  * bundle before the stack update, because the first instances boot during it; replaces running nodes after it; shows
- * where the nodes are. Remove: announces it to the nodes, and takes away what would keep the stack from going.
+ * where the nodes are. Remove: takes away what would keep the stack from going, and announces it to the nodes; a
+ * removal that is refused after that is taken back at once, one that was interrupted by the next deploy.
  */
 export class NodeBundlePlugin {
   readonly hooks: Readonly<Record<string, () => Promise<void>>>;
   private readonly serverless: Serverless;
   private readonly writers: Writers;
   private parameters: StackParameter[] = [];
+  private isTeardownAnnounced = false;
 
   constructor(serverless: Serverless, _options: unknown, writers: Writers) {
     this.serverless = serverless;
@@ -85,6 +93,7 @@ export class NodeBundlePlugin {
       'after:deploy:finalize': () => this.show(),
       'after:info:info': () => this.show(),
       'before:remove:remove': () => this.prepareRemoval(),
+      error: () => this.resumeAfterRefusal(),
     };
   }
 
@@ -107,7 +116,7 @@ export class NodeBundlePlugin {
       throw new Error(`nodeBundle.launchTemplate: there is no resource ${launchTemplate}`);
     const data = template.Properties['LaunchTemplateData'] as Record<string, unknown>;
     data['UserData'] = userDataOf(text, {
-      Stage: this.serverless.getProvider('aws').getStage(),
+      Stage: this.stage(),
       AutoScalingGroupName: this.name('autoScalingGroupName'),
       LaunchHook: this.name('launchHook'),
       TerminateHook: this.name('terminateHook'),
@@ -133,13 +142,15 @@ export class NodeBundlePlugin {
     provider.stackParameters = [];
   }
 
+  /**
+   * The size of a group that is there is scaling's. It is not read here and given back by the stack update, which may
+   * be a quarter of an hour later: the template then names none.
+   */
   private async keepCapacity(): Promise<void> {
     this.serverless.service.provider.stackParameters = this.parameters;
-    const group = await this.describe();
-    if (group === undefined) return;
+    const isThere = (await this.describe()) !== undefined;
     for (const parameter of this.parameters) {
-      if (parameter.ParameterKey !== 'DesiredCapacity') continue;
-      parameter.ParameterValue = String(keptCapacity(this.template().Parameters, group.desiredCapacity));
+      if (parameter.ParameterKey === 'KeepsCapacity') parameter.ParameterValue = String(isThere);
     }
   }
 
@@ -160,18 +171,23 @@ export class NodeBundlePlugin {
     this.say(`Node bundle ${outcome}`);
   }
 
-  /** The group takes no other launch template while nodes are being replaced. */
+  /**
+   * A stage that is deployed is there to stay, whatever an interrupted removal has said. And the group takes no other
+   * launch template while nodes are being replaced.
+   */
   private async makeWay(): Promise<void> {
+    await this.resume();
     if (this.isUnchanged() || (await this.describe()) === undefined) return;
     const outcome = await cancelRefresh(await this.autoScaling(), this.name('autoScalingGroupName'));
     if (outcome === 'cancelled') this.say('Stopped the replacement of nodes by an earlier version');
   }
 
   private async refresh(): Promise<void> {
-    const group = await this.describe();
-    if (group === undefined || !isOutdated(group)) return;
-    const outcome = await refreshNodes(await this.autoScaling(), this.name('autoScalingGroupName'), group);
-    this.say(`Replacing the nodes by launch template version ${group.launchTemplateVersion}: ${outcome}`);
+    const version = (await this.stack())?.outputs['NodeLaunchTemplateVersion'];
+    if (version === undefined) return;
+    const outcome = await bringNodesTo(await this.autoScaling(), this.name('autoScalingGroupName'), version);
+    if (outcome !== undefined)
+      this.say(`Replacing the nodes by launch template version ${version}: ${outcome}`);
   }
 
   private async show(): Promise<void> {
@@ -192,16 +208,42 @@ export class NodeBundlePlugin {
       this.say(line);
   }
 
+  /**
+   * First what would refuse the removal later on, when the ring has been told. Then what the next deploy gives back;
+   * then the announcement; last the instances that nothing brings back.
+   */
   private async prepareRemoval(): Promise<void> {
-    const provider = this.serverless.getProvider('aws');
-    const tableName = this.name('tableName');
-    const dynamoDb = new DynamoDBClient(await this.clientConfig());
-    const outcome = await announceTeardown(dynamoDb, { tableName, stage: provider.getStage() });
-    this.say(`Removal ${outcome}`);
-    const freed = await freeInstances(await this.autoScaling(), this.name('autoScalingGroupName'));
-    if (freed.length > 0) this.say(`Let go: ${freed.join(', ')}`);
+    const stack = await this.stack();
+    if (stack === undefined) return;
+    const obstacle = removalObstacle(stack, this.stackName());
+    if (obstacle !== undefined) throw new Error(`${this.stackName()} cannot be removed: ${obstacle}`);
+    const [autoScaling, groupName] = [await this.autoScaling(), this.name('autoScalingGroupName')];
+    const freed = await freeInstances(autoScaling, groupName);
     const bucket = await this.bucket();
-    if (bucket !== undefined) await emptyBucket(new S3Client(await provider.getAwsSdkV3Config()), bucket);
+    if (bucket !== undefined) {
+      const config = await this.serverless.getProvider('aws').getAwsSdkV3Config();
+      await emptyBucket(new S3Client(config), bucket);
+    }
+    this.isTeardownAnnounced = true;
+    const outcome = await announceTeardown(await this.ring(), this.stage());
+    this.say(`Removal ${outcome}; if it is interrupted, run it again, or \`sls deploy\` to keep the stage`);
+    const ended = await endRetained(autoScaling, groupName);
+    if (freed.length + ended.length > 0) this.say(`Let go: ${[...freed, ...ended].join(', ')}`);
+  }
+
+  /** The command has failed. A removal that CloudFormation has not begun must not leave the ring waiting for its end. */
+  private async resumeAfterRefusal(): Promise<void> {
+    if (!this.isTeardownAnnounced || !(await this.resume())) return;
+    this.say('What instances boot from may be gone from the bucket: `sls deploy` puts it back');
+  }
+
+  /** @returns whether a ring had been told of a removal, and goes on. */
+  private async resume(): Promise<boolean> {
+    const stack = await this.stack();
+    if (stack === undefined || !isSettled(stack)) return false;
+    const isResumed = (await takeTeardownBack(await this.ring(), this.stage())) === 'taken back';
+    if (isResumed) this.say('The announced removal is taken back: the ring goes on');
+    return isResumed;
   }
 
   /** Undefined when there is no stack, or one that never got as far as its bucket. */
@@ -227,6 +269,22 @@ export class NodeBundlePlugin {
 
   private async describe(): ReturnType<typeof describeGroup> {
     return await describeGroup(await this.autoScaling(), this.name('autoScalingGroupName'));
+  }
+
+  private stage(): string {
+    return this.serverless.getProvider('aws').getStage();
+  }
+
+  private stackName(): string {
+    return this.serverless.getProvider('aws').naming.getStackName();
+  }
+
+  private async stack(): Promise<DeployedStack | undefined> {
+    return await describeStack(new CloudFormationClient(await this.clientConfig()), this.stackName());
+  }
+
+  private async ring(): Promise<ItemStore> {
+    return dynamodbItemStore(new DynamoDBClient(await this.clientConfig()), this.name('tableName'));
   }
 
   private async autoScaling(): Promise<AutoScalingClient> {

@@ -24,9 +24,3 @@ export function checkSettings(parameters: Parameters, architecture: string): voi
   ].filter((complaint) => complaint !== false);
   if (complaints.length > 0) throw new Error(`Settings: ${complaints.join('; ')}`);
 }
-
-/** An update must not take back what scaling has added, and not ask for what the new limits forbid. */
-export function keptCapacity(parameters: Parameters, desiredCapacity: number): number {
-  const limit = (name: string): number => Number(setting(parameters, name));
-  return Math.min(limit('MaxSize'), Math.max(limit('MinSize'), desiredCapacity));
-}

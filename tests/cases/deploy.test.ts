@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeGroup } from '../../plugins/node-bundle/node-group.ts';
 import { faultsOf } from '../end-to-end/node-client.ts';
 import type { SampleFile } from '../end-to-end/sample-files.ts';
 import { startTestCloud, type TestCloud } from '../end-to-end/test-cloud.ts';
 import { until } from '../end-to-end/until.ts';
-import { deployVariant, discardVariant, packageVariant } from './package-variant.ts';
+import {
+  autoScalingClient,
+  changeFunction,
+  deployVariant,
+  discardVariant,
+  packageVariant,
+} from './package-variant.ts';
 import { lastRefresh, rollTo, someFiles, uploadAll } from './rolling-update.ts';
 
 /** Updates of a running group by the plugin's own steps; `sls.test.ts` drives them with the framework itself. */
@@ -69,6 +76,40 @@ describe('given a single node', () => {
     const files = someFiles(24, 200_000, 161);
     await uploadAll(testCloud, files);
     await expectRolled(1, files);
+  }, 400_000);
+});
+
+describe('given a single node that is being replaced', () => {
+  afterAll(() => testCloud?.cloud.stop());
+
+  test('a deploy that changes only a function keeps what the earlier one was at: the new bundle arrives', async () => {
+    testCloud = await startTestCloud({ desired: 1, min: 1 });
+    const { cloud } = testCloud;
+    const files = someFiles(6, 200_000, 64);
+    const before = await ids();
+    const packageDirectory = await packageVariant('newest');
+    try {
+      await uploadAll(testCloud, files);
+      expect(await deployVariant(cloud, packageDirectory)).toBe('started');
+      await until('its successor boots', () => cloud.compute.instances().length === 2);
+      await changeFunction(packageDirectory);
+
+      await deployVariant(cloud, packageDirectory);
+
+      const isReplaced = async () => (await lastRefresh(testCloud))?.EndTime !== undefined;
+      await until('no refresh is under way', isReplaced, DEADLINE_MS);
+      const [node] = await testCloud.untilSettled(1, DEADLINE_MS);
+      expect(before).not.toContain(node?.instanceId);
+      const client = autoScalingClient(cloud);
+      const group = await describeGroup(client, cloud.autoScalingGroupName);
+      client.destroy();
+      const { outputs } = cloud.account.stacks.find('chordfs-dev');
+      expect(group?.launchTemplateVersion).toBe(outputs['NodeLaunchTemplateVersion']);
+      expect(group?.instances.map(({ launchTemplateVersion }) => launchTemplateVersion)).toEqual(['2']);
+      expect(await faultsOf(await testCloud.publicIps(), files)).toEqual([]);
+    } finally {
+      await discardVariant(packageDirectory);
+    }
   }, 400_000);
 });
 

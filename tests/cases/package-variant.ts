@@ -6,20 +6,22 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { gzipSync } from 'fflate';
 import { extract } from 'tar';
+import { dynamodbItemStore } from '../../functions/adapters/dynamodb-item-store.ts';
 import type { Account } from '../../local/account.ts';
 import type { LocalCloud } from '../../local/local-cloud.ts';
 import { deployPackage, TEMPLATE } from '../../local/package-deployment.ts';
 import { loadTemplate } from '../../local/template/template.ts';
 import { archive } from '../../plugins/node-bundle/archive.ts';
-import { describeGroup, refreshNodes } from '../../plugins/node-bundle/node-group.ts';
+import { bringNodesTo, cancelRefresh, type RefreshOutcome } from '../../plugins/node-bundle/refresh.ts';
 import { announceTeardown } from '../../plugins/node-bundle/teardown.ts';
 import { PROJECT } from '../end-to-end/test-cloud.ts';
 
 /** What became of the node in another package: as good as before, or one that refuses to run. */
-export type Variant = 'newer' | 'bad';
+export type Variant = 'newer' | 'newest' | 'bad';
 
 const CHANGES: Readonly<Record<Variant, (main: string) => string>> = {
   newer: (main) => `${main}\n// A newer one.\n`,
+  newest: (main) => `${main}\n// The newest one.\n`,
   // 78 is how a node says that starting it again cannot help: the boot script gives the instance up at once.
   bad: () => "console.log('this one does not get far');\nprocess.exit(78);\n",
 };
@@ -51,6 +53,13 @@ export async function packageVariant(variant: Variant): Promise<string> {
   return packageDirectory;
 }
 
+/** Changes a function of the package, and nothing of the nodes. */
+export async function changeFunction(packageDirectory: string): Promise<void> {
+  const path = join(packageDirectory, TEMPLATE);
+  const template = await readFile(path, 'utf8');
+  await writeFile(path, template.replaceAll('"MemorySize": 256', '"MemorySize": 512'));
+}
+
 export async function discardVariant(packageDirectory: string): Promise<void> {
   await rm(join(packageDirectory, '..'), { recursive: true, force: true });
 }
@@ -61,7 +70,7 @@ export async function removeStage(cloud: LocalCloud): Promise<void> {
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
   const client = new DynamoDBClient({ endpoint, region, credentials });
   try {
-    await announceTeardown(client, { tableName, stage: 'dev' });
+    await announceTeardown(dynamodbItemStore(client, tableName), 'dev');
   } finally {
     client.destroy();
   }
@@ -86,24 +95,21 @@ export function autoScalingClient({ endpoint, region }: LocalCloud): AutoScaling
 }
 
 /**
- * What `sls deploy` does with a package, without the framework: the capacity kept, the stack updated, and by the
- * plugin's own steps the nodes refreshed if there is a new launch template version.
+ * What `sls deploy` does with a package, without the framework: by the plugin's own steps a refresh under way is stopped,
+ * the stack updated, and the nodes brought to the launch template version that it has now.
  */
-export async function deployVariant(cloud: LocalCloud, packageDirectory: string): Promise<void> {
+export async function deployVariant(
+  cloud: LocalCloud,
+  packageDirectory: string,
+): Promise<RefreshOutcome | undefined> {
   const client = autoScalingClient(cloud);
   try {
-    const before = await describeGroup(client, cloud.autoScalingGroupName);
     const { parameters } = cloud.account.stacks.find('chordfs-dev').definition;
-    const DesiredCapacity = before?.desiredCapacity ?? 0;
     const template = await loadTemplate(join(packageDirectory, TEMPLATE));
-    await deployPackage(cloud.account, {
-      packageDirectory,
-      template,
-      parameters: { ...parameters, DesiredCapacity },
-    });
-    const after = await describeGroup(client, cloud.autoScalingGroupName);
-    if (after === undefined || after.launchTemplateVersion === before?.launchTemplateVersion) return;
-    await refreshNodes(client, cloud.autoScalingGroupName, after);
+    await cancelRefresh(client, cloud.autoScalingGroupName);
+    const stack = await deployPackage(cloud.account, { packageDirectory, template, parameters });
+    const version = String(stack.outputs['NodeLaunchTemplateVersion']);
+    return await bringNodesTo(client, cloud.autoScalingGroupName, version);
   } finally {
     client.destroy();
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { activateRing, claimGenesis } from '../../domain/genesis.ts';
 import { type MemberState, registerPending, tombstone, transition } from '../../domain/member-record.ts';
-import { announceActivation, beginTeardown, metaKey, parseMeta, updateMeta } from '../../domain/ring-meta.ts';
+import { announceActivation, metaKey, parseMeta, updateMeta } from '../../domain/ring-meta.ts';
 import {
   acquireAdmission,
   admissionKey,
@@ -14,6 +14,7 @@ import {
 } from '../../domain/ring-registry.ts';
 import { EVENT_SOURCES, publishEvent, type ScalingEvent } from '../../domain/scaling-log.ts';
 import { type ItemStore, type TableWrite, update } from '../../domain/table-writes.ts';
+import { beginTeardown, endTeardown } from '../../domain/teardown.ts';
 import { timing } from '../../domain/timing.ts';
 import { newStage } from './member-table.ts';
 
@@ -161,7 +162,46 @@ export function conditionalWriteContract(open: () => ItemStore): void {
   test('one begins the teardown', async () => {
     const store = open();
     const { stage } = await formed(store);
-    expect(await race(store, () => beginTeardown(stage))).toHaveLength(1);
+    const before = parseMeta(await store.get(metaKey(stage)));
+    expect(await race(store, () => beginTeardown(stage, before))).toHaveLength(1);
+  });
+
+  test('one takes the teardown back, and the ring is what it was', async () => {
+    const store = open();
+    const { stage } = await formed(store);
+    const before = await store.get(metaKey(stage));
+    await store.write(beginTeardown(stage, parseMeta(before)));
+    const during = parseMeta(await store.get(metaKey(stage)));
+    expect(during.status).toBe('TEARDOWN');
+
+    expect(await race(store, () => endTeardown(stage, during))).toHaveLength(1);
+
+    expect(await store.get(metaKey(stage))).toEqual(before);
+  });
+
+  test('a teardown before there was a ring, taken back, leaves the first genesis to one', async () => {
+    const [store, stage] = [open(), newStage()];
+    await store.write(beginTeardown(stage, parseMeta(undefined)));
+    await store.write(endTeardown(stage, parseMeta(await store.get(metaKey(stage)))));
+
+    expect(await race(store, (writer) => claimBy(stage, writer))).toHaveLength(1);
+  });
+
+  test('a ring in teardown of which nobody noted what it was before is taken for one in use', async () => {
+    const store = open();
+    const { stage } = await formed(store);
+    const key = metaKey(stage);
+    await store.write(update(key, { set: { status: 'TEARDOWN' } }, [{ attribute: 'pk', is: 'present' }]));
+
+    await store.write(endTeardown(stage, parseMeta(await store.get(key))));
+
+    expect(parseMeta(await store.get(key)).status).toBe('ACTIVE');
+  });
+
+  test('no teardown begins on an older look at the ring', async () => {
+    const [store, stage] = [open(), newStage()];
+    await store.write(claimBy(stage, 1));
+    expect(await store.write(beginTeardown(stage, parseMeta(undefined)))).toBe(false);
   });
 
   test('one holds the admission lease, and only it can renew or release', async () => {

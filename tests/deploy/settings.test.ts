@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkSettings, keptCapacity } from '../../plugins/node-bundle/settings.ts';
+import { checkSettings } from '../../plugins/node-bundle/settings.ts';
 
 /** Parameters of a template, of which only the defaults matter here. */
 function parameters(values: Readonly<Record<string, string | number>> = {}) {
@@ -38,10 +38,4 @@ describe('settings that contradict each other are refused before anything is dep
       checkSettings(parameters({ VpcId: 'vpc-1', SubnetIds: 'subnet-1' }), 'x86_64'),
     ).not.toThrow();
   });
-});
-
-test('an update keeps what scaling has made of the capacity, within the limits it brings', () => {
-  expect(keptCapacity(parameters(), 3)).toBe(3);
-  expect(keptCapacity(parameters({ MaxSize: 2 }), 3)).toBe(2);
-  expect(keptCapacity(parameters({ MinSize: 2 }), 1)).toBe(2);
 });

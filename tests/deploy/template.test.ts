@@ -34,6 +34,7 @@ interface Statement {
 
 let folder: string;
 let resources: Readonly<Record<string, Resource>>;
+let template: { readonly Conditions: object; readonly Outputs: object };
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'chordfs-package-'));
   for (const name of SOURCES) await cp(join(PROJECT, name), join(folder, name), { recursive: true });
@@ -54,9 +55,11 @@ beforeAll(async () => {
     },
   );
   const file = join(folder, '.serverless', 'cloudformation-template-update-stack.json');
-  ({ Resources: resources } = JSON.parse(await readFile(file, 'utf8')) as {
+  const compiled = JSON.parse(await readFile(file, 'utf8')) as typeof template & {
     Resources: Record<string, Resource>;
-  });
+  };
+  resources = compiled.Resources;
+  template = compiled;
 }, 180_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -98,6 +101,23 @@ describe('the group', () => {
     expect(JSON.stringify(group['LaunchTemplate'])).toContain('LatestVersionNumber');
     expect(group['DefaultInstanceWarmup']).toBe(0);
     expect(ofType('AWS::AutoScaling::LifecycleHook')).toEqual([]);
+  });
+
+  test('is given a size when it is made, and none by an update: it may have grown while that runs', () => {
+    expect(only('AWS::AutoScaling::AutoScalingGroup').Properties['DesiredCapacity']).toEqual({
+      'Fn::If': ['SetsCapacity', { Ref: 'DesiredCapacity' }, { Ref: 'AWS::NoValue' }],
+    });
+    expect(template.Conditions).toMatchObject({
+      SetsCapacity: { 'Fn::Equals': [{ Ref: 'KeepsCapacity' }, 'false'] },
+    });
+  });
+
+  test('launches what the stack says that nodes are to run', () => {
+    const Value = { 'Fn::GetAtt': ['NodeLaunchTemplate', 'LatestVersionNumber'] };
+    expect(template.Outputs).toMatchObject({ NodeLaunchTemplateVersion: { Value } });
+    expect(only('AWS::AutoScaling::AutoScalingGroup').Properties['LaunchTemplate']).toMatchObject({
+      Version: Value,
+    });
   });
 
   test('waits for every rule, permission and function, and for table, alarm, log groups and network', () => {

@@ -151,6 +151,24 @@ describe('a stack', () => {
     expect(stack.definition.parameters).toEqual({ TimeScale: 20 });
   });
 
+  test('is not deleted while it is protected, or while it is updated', async () => {
+    const { handlers } = world();
+    const stacks = stacksOf(handlers);
+    await stacks.settled(stacks.create('one', definition({ A: { value: 1 } })));
+
+    stacks.protect('one', true);
+    expect(() => stacks.assertDeletable('one')).toThrow(
+      'Stack [one] cannot be deleted while TerminationProtection is enabled',
+    );
+    stacks.protect('one', false);
+    expect(() => stacks.assertDeletable('one')).not.toThrow();
+    const stack = stacks.update('one', definition({ A: { value: 2 } }));
+    expect(() => stacks.assertDeletable('one')).toThrow(
+      'Stack [one] cannot be deleted while in status UPDATE_IN_PROGRESS',
+    );
+    await stacks.settled(stack);
+  });
+
   test('that is deleted while it is created ends deleted', async () => {
     const { things, handlers } = world();
     const stacks = stacksOf(handlers);

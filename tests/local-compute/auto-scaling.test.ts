@@ -51,9 +51,9 @@ function given(hooks = [hook('launch', 'LAUNCHING'), hook('terminate', 'TERMINAT
       region: 'us-east-1',
       availabilityZone: 'us-east-1a',
       changed: () => undefined,
-      resolveName: () => template(1),
+      resolveName: ({ Version = '1' }) => template(Number(Version)),
       machines: {
-        launch: () => {
+        launch: (_, launchTemplate) => {
           if (refusals-- > 0) throw new LaunchFailure('no capacity');
           return {
             instanceId: `i-${++lastId}`,
@@ -61,7 +61,7 @@ function given(hooks = [hook('launch', 'LAUNCHING'), hook('terminate', 'TERMINAT
             subnetId: 'subnet-1',
             instanceType: 't4g.micro',
             imageId: 'ami-1',
-            launchTemplate: template(1),
+            launchTemplate,
           };
         },
         terminate: (instanceId) => ended.push(instanceId),
@@ -143,6 +143,56 @@ describe('UpdateAutoScalingGroup', () => {
     const { call } = given();
 
     expect(() => call('UpdateAutoScalingGroup', onGroup(input))).toThrow(message);
+  });
+});
+
+describe('a refresh with a desired configuration', () => {
+  const LaunchTemplate = { LaunchTemplateName: 'node', Version: '2' };
+  const refused =
+    'An active instance refresh with a desired configuration exists. All configuration options derived from the desired configuration are not available for update while the instance refresh is active.';
+
+  function refreshed() {
+    const { call, run, autoScaling } = given([]);
+    run();
+    call('StartInstanceRefresh', onGroup({ DesiredConfiguration: { LaunchTemplate } }));
+    const configured = () => autoScaling.find('g').state.configuration.launchTemplate.Version;
+    return { call, autoScaling, configured };
+  }
+
+  test.each(['1', '2'])('lets nobody give the group version %s of the template meanwhile', (Version) => {
+    const { call, configured } = refreshed();
+    const update = () =>
+      call('UpdateAutoScalingGroup', onGroup({ LaunchTemplate: { ...LaunchTemplate, Version } }));
+
+    expect(update).toThrow(expect.objectContaining({ code: 'ValidationError', message: refused }));
+    expect(configured()).toBe('1');
+  });
+
+  test('lets the size be changed meanwhile', () => {
+    const { call, autoScaling } = refreshed();
+
+    call('UpdateAutoScalingGroup', onGroup({ MinSize: 3 }));
+
+    expect(autoScaling.find('g').state.desiredCapacity).toBe(3);
+  });
+
+  test('says what it brings, and the group what it was before', async () => {
+    const { call, configured } = refreshed();
+
+    const { InstanceRefreshes } = (await call('DescribeInstanceRefreshes', onGroup())) as {
+      InstanceRefreshes: unknown[];
+    };
+
+    expect(InstanceRefreshes).toMatchObject([{ DesiredConfiguration: { LaunchTemplate: template(2) } }]);
+    expect(configured()).toBe('1');
+  });
+
+  test('without one there is nothing to roll back to', () => {
+    const { call } = given();
+
+    expect(() => call('StartInstanceRefresh', onGroup({ Preferences: { AutoRollback: true } }))).toThrow(
+      'The AutoRollback parameter cannot be set to true when the DesiredConfiguration parameter is empty.',
+    );
   });
 });
 

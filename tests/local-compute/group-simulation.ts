@@ -91,7 +91,7 @@ export class GroupSimulation {
         this.history.set(instanceId, [...(this.history.get(instanceId) ?? []), lifecycleState]);
       },
       machines: {
-        launch: () => {
+        launch: (_, launchTemplate) => {
           if (this.failingLaunches > 0) {
             this.failingLaunches--;
             throw new LaunchFailure('We currently do not have sufficient capacity');
@@ -104,7 +104,7 @@ export class GroupSimulation {
             subnetId: 'subnet-1',
             instanceType: 't4g.micro',
             imageId: 'ami-1',
-            launchTemplate: state.configuration.launchTemplate,
+            launchTemplate,
           };
         },
         terminate: (instanceId) => this.ending.add(instanceId),

@@ -301,8 +301,6 @@ describe('refreshing', () => {
     simulation.scaleTo(options.instances);
     for (const id of simulation.inState('Pending:Wait')) simulation.complete(id, 'launch');
     const outdated = simulation.inState('InService');
-    const previousTemplate = simulation.state.configuration.launchTemplate;
-    simulation.state.configuration.launchTemplate = template(2);
     simulation.state.refreshes.push({
       instanceRefreshId: 'r-1',
       startMs: simulation.nowMs,
@@ -311,7 +309,7 @@ describe('refreshing', () => {
         skipMatching: true,
         autoRollback: options.autoRollback ?? false,
       },
-      previousTemplate,
+      desiredTemplate: template(2),
       instancesToUpdate: outdated.length,
       outdated: [...outdated],
       launchFailures: 0,
@@ -328,6 +326,7 @@ describe('refreshing', () => {
     const { simulation, outdated, status } = refreshing({ instances });
 
     for (let step = 0; status() === 'InProgress' && step < 100; step++) {
+      expect(simulation.state.configuration.launchTemplate).toEqual(template(1));
       expect(simulation.inState('InService').length).toBeGreaterThanOrEqual(instances);
       expect(simulation.inState('Pending:Wait').length).toBeLessThanOrEqual(1);
       for (const id of simulation.inState('Pending:Wait')) simulation.complete(id, 'launch');
@@ -335,9 +334,34 @@ describe('refreshing', () => {
     }
 
     expect(status()).toBe('Successful');
+    expect(simulation.state.configuration.launchTemplate).toEqual(template(2));
     expect(simulation.inState('InService')).toHaveLength(instances);
     expect(simulation.inState('InService').some((id) => outdated.includes(id))).toBe(false);
     expect(simulation.eventTypes().at(-1)).toBe('EC2 Auto Scaling Instance Refresh Succeeded');
+  });
+
+  const versions = ({ state }: GroupSimulation) =>
+    state.instances.map(({ launchTemplate: { Version } }) => Version);
+
+  test('what scaling adds meanwhile is of the new version too', () => {
+    const { simulation } = refreshing({ instances: 1 });
+
+    simulation.scaleTo(2);
+
+    expect(versions(simulation)).toEqual(['1', '2', '2']);
+  });
+
+  test('cancelled, what it has replaced stays, and the group launches the old version again', () => {
+    const { simulation, status } = refreshing({ instances: 1 });
+    const [refresh] = simulation.state.refreshes;
+    for (const id of simulation.inState('Pending:Wait')) simulation.complete(id, 'launch');
+    if (refresh !== undefined) refresh.status = 'Cancelling';
+    for (const id of simulation.inState('Terminating:Wait')) simulation.complete(id, 'terminate');
+
+    simulation.scaleTo(2);
+
+    expect(status()).toBe('Cancelled');
+    expect(versions(simulation)).toEqual(['2', '1']);
   });
 
   test('below 100 percent the old one goes first', () => {

@@ -22,7 +22,6 @@ export function computeResources(compute: Compute, isRestoring: () => boolean): 
       };
     },
     async 'AWS::AutoScaling::AutoScalingGroup'(request) {
-      const { DesiredCapacity, ...others } = request.properties;
       const name = String(request.properties['AutoScalingGroupName'] ?? generatedName(request));
       const group = (AutoScalingGroupARN: string) => ({
         ref: name,
@@ -31,12 +30,10 @@ export function computeResources(compute: Compute, isRestoring: () => boolean): 
       });
       const kept = isRestoring() ? compute.autoScalingGroupArn(name) : undefined;
       if (kept !== undefined) return group(kept);
-      // CloudFormation updates what changed in the template: a group that has grown since keeps its size when
-      // the template is deployed again as it was.
-      const isUnchanged = request.previous?.['DesiredCapacity'] === DesiredCapacity;
-      const properties = isUnchanged ? others : request.properties;
+      // As CloudFormation does: an update of the group gives it every property of the template, whether that has
+      // changed or not. Only a template that names no DesiredCapacity leaves the size alone.
       const put = await compute.putAutoScalingGroup(request.logicalId, {
-        ...properties,
+        ...request.properties,
         AutoScalingGroupName: name,
       });
       return group(put.autoScalingGroupArn);
