@@ -28,6 +28,7 @@ describe('an announced removal is taken back only where the stage stays', () => 
     ['UPDATE_IN_PROGRESS', false],
     ['DELETE_IN_PROGRESS', false],
     ['DELETE_FAILED', false],
+    ['DELETE_COMPLETE', false],
   ])('%s: %s', (status, stays) => {
     expect(isSettled(stack(status))).toBe(stays);
   });
