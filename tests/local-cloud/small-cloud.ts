@@ -109,7 +109,7 @@ export async function startSmallCloud(clock: CloudClock & { stop(): void }): Pro
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ) {
   const endMs = performance.now() + deadlineMs;
   while (!(await condition())) {
