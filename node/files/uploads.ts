@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashChunk, hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES, type ChunkRef, type FileRecord } from '../../domain/file-record.ts';
@@ -102,6 +103,8 @@ export class Uploads {
     let failure: { readonly error: unknown } | undefined;
     let holdsBuffer = false;
     const controller = new AbortController();
+    // Each replica of each chunk under way listens to it; how many that may be is bounded by the buffers.
+    setMaxListeners(0, controller.signal);
     const abort = () => controller.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
 
