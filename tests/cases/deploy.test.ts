@@ -14,7 +14,7 @@ import {
 import { lastRefresh, rollTo, someFiles, uploadAll } from './rolling-update.ts';
 
 /** Updates of a running group by the plugin's own steps; `sls.test.ts` drives them with the framework itself. */
-const DEADLINE_MS = 150_000;
+const DEADLINE_MS = 300_000;
 let testCloud: TestCloud;
 
 /** What happened in the group, `+` for an instance that went into service and `-` for one that began to leave. */
@@ -61,11 +61,11 @@ describe('given three full nodes', () => {
     expect(await testCloud.cloud.nodes()).toEqual(before);
     expect(await faultsOf(await testCloud.publicIps(), load.files)).toEqual([]);
     expect(testCloud.events.filter(({ 'detail-type': type }) => type === 'Member Leaving')).toEqual([]);
-  }, 400_000);
+  }, 700_000);
 
   test('case 61: a new bundle replaces them one by one, each successor first, without a lost file or a failed request', async () => {
     await expectRolled(3, files);
-  }, 400_000);
+  }, 700_000);
 });
 
 describe('given a single node', () => {
@@ -76,7 +76,7 @@ describe('given a single node', () => {
     const files = someFiles(24, 200_000, 161);
     await uploadAll(testCloud, files);
     await expectRolled(1, files);
-  }, 400_000);
+  }, 700_000);
 });
 
 describe('given a single node that is being replaced', () => {
@@ -149,5 +149,5 @@ describe('given two nodes that fill up', () => {
     } finally {
       await discardVariant(packageDirectory);
     }
-  }, 400_000);
+  }, 700_000);
 });
