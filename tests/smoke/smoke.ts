@@ -14,7 +14,7 @@ import { findNodes, type NodeAddress } from '../../plugins/node-bundle/first-ste
  * remove, list what is left. Costs some cents and takes about an hour, most of it waiting for alarms and cooldowns.
  *
  *   npm run smoke -- 203.0.113.7/32     your own address, which alone is let in
- *   npm run smoke -- --local            the same against the local cloud, in minutes
+ *   npm run smoke -- --local            the same against the local cloud, in half an hour: deleted bytes go after 20 minutes
  *
  * With AWS_ENDPOINT_URL set it goes to that endpoint instead; an emulator that boots no instances gets as far as the
  * first upload.
