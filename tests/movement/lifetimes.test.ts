@@ -3,7 +3,7 @@ import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import { CHUNK_SIZE_BYTES } from '../../domain/file-record.ts';
 import { identifier } from '../../domain/identifier.ts';
-import { contentOf, download, never, upload } from '../files/content.ts';
+import { contentOf, download, inPieces, never, upload } from '../files/content.ts';
 import { eventually, MovingCluster } from './moving-cluster.ts';
 
 /** How long what was written stays, and how long what was removed stays away. */
@@ -135,3 +135,21 @@ test.each(['answers', 'is silent'])(
       expect((await download(files, name))?.equals(contentOf(60, 2))).toBe(true);
   },
 );
+
+test('an upload whose receiver the ring gave up and took in again meanwhile keeps its chunks', async () => {
+  await ringOf(4, { garbageLimits: AT_ONCE });
+  const { member, ring, files, movement } = cluster.node('n0');
+  const content = contentOf(2 * CHUNK_SIZE_BYTES + 10, 7);
+  const staged = await files.stage('slow', inPieces(content), { contentType: '', signal: never() });
+
+  // The same process in its next life, as after a pause.
+  await cluster.control.remove('n0');
+  const again = { ...member, incarnation: member.incarnation + 1 };
+  ring.enter = (phase) => cluster.control.setPhase(again, phase);
+  await ring.enter('joining');
+  await movement.syncAsJoiner(never());
+  for (let round = 0; round < 3; round++) expect(await collectEverywhere()).toBe(0);
+
+  await staged.commit({ onConflict: 'replace', signal: never() });
+  expect((await download(cluster.files(2), 'slow'))?.equals(content)).toBe(true);
+});
