@@ -95,7 +95,11 @@ describe('given a ring of the second epoch, when the table is restored from a ba
   });
 
   test('case 7: the nodes refuse the other ring, serve on, and put theirs back into the table', async () => {
-    await until('the ring that serves rules again', async () => (await given.meta()).ringId === ringId);
+    await until(
+      'the ring that serves rules again',
+      async () => (await given.meta()).ringId === ringId,
+      PATIENCE_MS,
+    );
     await given.untilTableIsRight();
 
     const living = (await given.members()).filter(({ state }) => state === 'ACTIVE');
