@@ -22,6 +22,8 @@ const CODES = {
   CORRUPT: { status: 500, retryable: true },
   NODE_NOT_READY: { status: 503, retryable: true },
   NODE_DRAINING: { status: 503, retryable: true },
+  /** Too many transfers at once, or this one was too slow while others waited. */
+  NODE_BUSY: { status: 503, retryable: true },
   /** Not enough replicas answered to keep the promise. */
   REPLICAS_UNAVAILABLE: { status: 503, retryable: true },
   PEER_UNREACHABLE: { status: 503, retryable: true },

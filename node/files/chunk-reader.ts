@@ -5,9 +5,10 @@ import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import { matchesChecksum } from './chunk-checksum.ts';
 import { orAborted, pause, withDeadline } from './deadline.ts';
+import type { Reader } from './files.ts';
 import type { PeerCalls } from './peer-calls.ts';
 import type { Placement } from './placement.ts';
-import { Slots } from './slots.ts';
+import { type TransferLimits, TransferTurns, type Turn } from './transfer-turns.ts';
 
 export interface ChunkReaderOptions {
   readonly ring: Pick<Ring, 'snapshot'>;
@@ -18,9 +19,9 @@ export interface ChunkReaderOptions {
 }
 
 export interface ChunkLimits {
-  /** Chunks that clients are being sent, 4 MiB each. Raised: memory. Lowered: slow clients hold up others. */
-  readonly bufferCount: number;
-  /** Chunks fetched ahead of the one being sent, over all downloads; none when memory is short. */
+  /** Chunks that clients are being sent, 4 MiB each. Raised: memory. Lowered: downloads take turns sooner. */
+  readonly turns: TransferLimits;
+  /** Chunks fetched ahead of the one being sent, over all downloads; none while others wait. */
   readonly readAheadCount: number;
   /** A replica that is silent for so long is raced against the next one. */
   readonly hedgeMs: number;
@@ -31,8 +32,11 @@ export interface ChunkLimits {
 }
 
 export const CHUNK_LIMITS: ChunkLimits = {
-  bufferCount: 16,
-  readAheadCount: 6,
+  turns: {
+    ...{ atOnce: 16, perCaller: 12, waiting: 1_000 },
+    ...{ patienceMs: 20_000, leastBytes: 128 * 1024, windowMs: 6_000 },
+  },
+  readAheadCount: 5,
   hedgeMs: 400,
   attemptMs: 6_000,
   deadlineMs: 20_000,
@@ -41,6 +45,12 @@ export const CHUNK_LIMITS: ChunkLimits = {
 /** Members beyond the rightful replicas that are asked for a chunk on the move; in a large ring not all of them. */
 const MAX_STRAY_CANDIDATES = 8;
 const RETRY_MS = 100;
+/** What a client is given at once, so that it shows whether it keeps up. Raised: slow lines look as if they stood still. */
+const PIECE_BYTES = 128 * 1024;
+/** A download under way is not ended for a short rush: its client would have to begin again. */
+const LATER_PATIENCE_MS = 100_000;
+/** Kept for the next download, 4 MiB each. Fresh memory has to be cleared by the kernel, which costs as much as reading. */
+const SPARE_BUFFERS = 6;
 
 /** Why what was fetched ahead is given up; never seen by a caller. */
 const READER_DONE = new Error('the reader is done');
@@ -57,15 +67,15 @@ export interface ChunkReads {
 /** Streams verified bytes of a file from whichever replicas have them. */
 export class ChunkReader {
   readonly #options: ChunkReaderOptions;
-  readonly #essential: Slots;
-  readonly #ahead: Slots;
+  readonly #turns: TransferTurns;
+  readonly #spare: Uint8Array[] = [];
+  #aheadCount = 0;
   #fromDisk = 0;
   #fromPeers = 0;
 
   constructor(options: ChunkReaderOptions) {
     this.#options = options;
-    this.#essential = new Slots(options.limits.bufferCount);
-    this.#ahead = new Slots(options.limits.readAheadCount);
+    this.#turns = new TransferTurns(options.limits.turns);
   }
 
   counters(): ChunkReads {
@@ -73,52 +83,82 @@ export class ChunkReader {
   }
 
   /**
-   * Bytes [start, end) of the file, touching only the chunks that hold them. `reusesMemory`: a piece is overwritten
-   * once the next but one has been asked for.
+   * Bytes [start, end) of the file, touching only the chunks that hold them. While others wait, a turn is given up between
+   * chunks, so that any number of downloads go on side by side. A chunk is held until the piece after its last is asked
+   * for.
    */
   async *read(
     source: Source,
-    { start, end, reusesMemory = false }: ReadRange,
+    { start, end, ...reader }: ReadRange,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     const parts = partsOf(source, start, end);
-    const memory = reusesMemory && parts.length > LENT_BUFFERS ? new LentBuffers() : undefined;
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
-    let ahead: Promise<Uint8Array> | undefined;
-    let holdsAhead = false;
-    let isOver = false;
-    const finish = () => {
-      if (isOver) return;
-      isOver = true;
-      if (holdsAhead) this.#ahead.release();
-      this.#essential.release();
-      signal.removeEventListener('abort', abort);
-      controller.abort(READER_DONE);
-    };
-    await this.#essential.acquire(signal);
+    signal.throwIfAborted();
     signal.addEventListener('abort', abort, { once: true });
+    let turn: Turn | undefined;
+    let held: Fetch | undefined;
+    let ahead: Fetch | undefined;
+    const fetch = (part: ChunkPart) => this.#fetchFor({ source, part, reader }, controller.signal);
+    const take = (isFirst: boolean) =>
+      this.#turns.take({
+        ...{ caller: reader.caller ?? '', signal },
+        ...(isFirst ? {} : { patienceMs: LATER_PATIENCE_MS }),
+      });
     try {
       for (const [i, part] of parts.entries()) {
-        const current = ahead ?? this.chunk(source, part, controller.signal, memory?.at(i));
+        turn ??= await take(i === 0);
+        held = ahead ?? fetch(part);
+        if (ahead !== undefined) this.#aheadCount--;
         const following = parts[i + 1];
-        if (holdsAhead) this.#ahead.release();
-        holdsAhead = following !== undefined && this.#ahead.tryAcquire();
-        ahead =
-          following !== undefined && holdsAhead
-            ? this.chunk(source, following, controller.signal, memory?.at(i + 1))
-            : undefined;
-        // Its failure is met when its turn comes; until then it must not count as unhandled.
-        ahead?.catch(() => undefined);
-        const bytes = await current;
-        // Nothing is left to do after the last piece, so a reader that stops there owes no further call.
-        if (following === undefined) finish();
-        yield bytes.subarray(part.from, part.to);
+        ahead = following !== undefined && this.#mayReadAhead() ? fetch(following) : undefined;
+        if (ahead !== undefined) this.#aheadCount++;
+        const bytes = await held.bytes;
+        if (reader.onTooSlow !== undefined) turn.waitForClient(reader.onTooSlow);
+        for (let at = part.from; at < part.to; at += PIECE_BYTES) {
+          const piece = bytes.subarray(at, Math.min(at + PIECE_BYTES, part.to));
+          yield piece;
+          turn.moved(piece.byteLength);
+        }
+        turn.clientIsDone();
+        // Only a reader that came back for more is surely done with the memory.
+        this.#giveBack(held.memory);
+        held = undefined;
+        if (ahead === undefined && this.#turns.isCrowded) {
+          turn.end();
+          turn = undefined;
+        }
       }
     } finally {
       // Reached also when the client goes away in the middle: what was fetched ahead is for nobody then.
-      finish();
+      signal.removeEventListener('abort', abort);
+      controller.abort(READER_DONE);
+      if (ahead !== undefined) this.#aheadCount--;
+      turn?.clientIsDone();
+      // What is still being read is in memory until then.
+      void Promise.allSettled([held?.bytes, ahead?.bytes]).then(() => turn?.end());
     }
+  }
+
+  #giveBack(memory: Uint8Array | undefined): void {
+    if (memory !== undefined && this.#spare.length < SPARE_BUFFERS) this.#spare.push(memory);
+  }
+
+  #mayReadAhead(): boolean {
+    return this.#aheadCount < this.#options.limits.readAheadCount && !this.#turns.isCrowded;
+  }
+
+  #fetchFor(
+    { source, part, reader }: { readonly source: Source; readonly part: ChunkPart; readonly reader: Reader },
+    signal: AbortSignal,
+  ): Fetch {
+    const isLent = reader.reusesMemory === true && part.ref.sizeBytes > PIECE_BYTES;
+    const memory = isLent ? (this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES)) : undefined;
+    const bytes = this.chunk(source, part, signal, memory);
+    // Its failure is met when its turn comes; until then it must not count as unhandled.
+    bytes.catch(() => undefined);
+    return { memory, bytes };
   }
 
   /** One whole verified chunk. @throws ChordfsError `CORRUPT`, `REPLICAS_UNAVAILABLE`; or the signal's reason. */
@@ -210,27 +250,15 @@ export class ChunkReader {
   }
 }
 
-export interface ReadRange {
+export interface ReadRange extends Reader {
   readonly start: number;
   readonly end: number;
-  readonly reusesMemory?: boolean;
 }
 
-/** One being sent, one waiting to be, one being read. */
-const LENT_BUFFERS = 3;
-
-/**
- * Memory that a long download goes through in turn. Fresh memory for each chunk would have to be cleared by the
- * kernel first, which costs as much as reading it.
- */
-class LentBuffers {
-  readonly #buffers: Uint8Array[] = [];
-
-  at(turn: number): Uint8Array {
-    const i = turn % LENT_BUFFERS;
-    this.#buffers[i] ??= Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES);
-    return this.#buffers[i];
-  }
+/** A chunk that was asked for. */
+interface Fetch {
+  readonly memory: Uint8Array | undefined;
+  readonly bytes: Promise<Uint8Array>;
 }
 
 interface ChunkIdentity {

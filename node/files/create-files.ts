@@ -5,7 +5,7 @@ import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { possibleTags } from './entity-tags.ts';
-import type { Files, OpenFile } from './files.ts';
+import type { Files, OpenFile, Reader } from './files.ts';
 import { Listing } from './listing.ts';
 import type { OwnerCalls } from './owner-calls.ts';
 import type { PeerCalls } from './peer-calls.ts';
@@ -13,6 +13,7 @@ import { smallContent } from './peer-service.ts';
 import type { Placement } from './placement.ts';
 import { receiptOf } from './receipts.ts';
 import type { RecordReader } from './record-reader.ts';
+import { SharedRun } from './shared-run.ts';
 import type { SmallFileCache } from './small-file-cache.ts';
 import { newUploadId } from './upload-id.ts';
 import type { Uploads } from './uploads.ts';
@@ -40,6 +41,7 @@ const DELETE_ATTEMPT_MS = 6_000;
 export function createFiles(options: FilesOptions): Files {
   const { uploads, records, tracker, calls, placement } = options;
   const listing = new Listing(options);
+  const listed = new SharedRun(() => tracker.read(() => listing.list(new AbortController().signal)));
   return {
     stage: (name, body, stageOptions) => uploads.stage(name, body, stageOptions),
 
@@ -60,7 +62,7 @@ export function createFiles(options: FilesOptions): Files {
       return reply.existed;
     },
 
-    list: ({ signal }) => tracker.read(() => listing.list(signal)),
+    list: ({ signal }) => listed.result(signal),
 
     receipt: async (name, { signal }) => {
       const found = await records.find(name, signal);
@@ -77,10 +79,10 @@ function openFile(
 ): OpenFile {
   return {
     record,
-    read: ({ start, end }, signal, { reusesMemory = false } = {}) => {
+    read: ({ start, end }, signal, reader = {}) => {
       if (!(start >= 0 && start <= end && end <= record.sizeBytes))
         throw new ChordfsError('RANGE_NOT_SATISFIABLE', { start, end });
-      return readRange(options, { record, inline, start, end, reusesMemory }, signal);
+      return readRange(options, { record, inline, start, end, reader }, signal);
     },
   };
 }
@@ -92,19 +94,19 @@ async function* readRange(
     inline,
     start,
     end,
-    reusesMemory,
+    reader,
   }: {
     record: FileRecord;
     inline: Uint8Array | undefined;
     start: number;
     end: number;
-    reusesMemory: boolean;
+    reader: Reader;
   },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   if (start === end) return;
   const isSmall = record.chunks.length === 1 && record.sizeBytes <= SMALL_BYTES;
   const content = inline ?? (isSmall ? await smallContent({ store, cache }, record) : undefined);
-  if (content === undefined) yield* chunks.read(record, { start, end, reusesMemory }, signal);
+  if (content === undefined) yield* chunks.read(record, { start, end, ...reader }, signal);
   else yield content.byteLength === end - start ? content : content.subarray(start, end);
 }

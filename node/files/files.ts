@@ -1,6 +1,18 @@
 import type { FileRecord } from '../../domain/file-record.ts';
 
+/** Who reads, and how. */
+export interface Reader {
+  /** The client's address: clients that share a node take turns by it. */
+  readonly caller?: string | undefined;
+  /** The client moves next to nothing while others wait; the reading has to be ended. Undefined: it is waited for. */
+  readonly onTooSlow?: ((error: Error) => void) | undefined;
+  /** A piece is overwritten once the next one has been asked for. */
+  readonly reusesMemory?: boolean | undefined;
+}
+
 export interface StageOptions {
+  /** The client's address, as for `Reader`. */
+  readonly caller?: string | undefined;
   readonly contentType: string;
   readonly signal: AbortSignal;
 }
@@ -28,12 +40,13 @@ export interface OpenFile {
   readonly record: FileRecord;
   /**
    * Verified bytes of [start, end), read ahead, failing over between replicas. Touches only the chunks it needs.
-   * With `reusesMemory` a piece is overwritten once the next but one has been asked for.
+   * Memory is held for a piece until the next one is asked for, or the iterator is returned.
+   * @throws ChordfsError `NODE_BUSY`
    */
   read(
     range: { readonly start: number; readonly end: number },
     signal: AbortSignal,
-    options?: { readonly reusesMemory?: boolean },
+    reader?: Reader,
   ): AsyncIterable<Uint8Array>;
 }
 
@@ -71,7 +84,7 @@ export interface Receipt {
 export interface Files {
   /**
    * Streams an upload to its replicas in bounded memory.
-   * @throws ChordfsError `VOLUME_FULL`, `REPLICAS_UNAVAILABLE`, `INVALID_FILE_NAME`.
+   * @throws ChordfsError `NODE_BUSY`, `VOLUME_FULL`, `REPLICAS_UNAVAILABLE`, `INVALID_FILE_NAME`.
    */
   stage(name: string, body: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedFile>;
   /** The live version; undefined when there is none or it was deleted. */

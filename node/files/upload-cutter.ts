@@ -18,8 +18,13 @@ export interface CutSummary {
 }
 
 export interface CutterOptions {
-  /** Content up to this many bytes is given as one piece at the end, and never asks for a buffer. */
-  readonly inlineLimitBytes: number;
+  /**
+   * Whether so many further bytes of small content may be held. As long as they may, content is given as one piece at
+   * the end, and never asks for a buffer.
+   */
+  readonly tryHold: (sizeBytes: number) => boolean;
+  /** None of them is held any more: the content goes into buffers. */
+  readonly letGo: () => void;
   /** A buffer of CHUNK_SIZE_BYTES, waited for when memory is short. Whoever gets the chunk gives it back. */
   readonly takeBuffer: () => Promise<Uint8Array>;
   readonly onChunk: (chunk: CutChunk) => Promise<void>;
@@ -40,6 +45,7 @@ export async function cutUpload(
   let buffer: Uint8Array | undefined;
   let filled = 0;
   let total = '';
+  let isHeld = true;
 
   const emit = async (isLast: boolean) => {
     if (buffer === undefined) return;
@@ -72,15 +78,18 @@ export async function cutUpload(
 
   for await (const piece of body) {
     sizeBytes += piece.byteLength;
-    if (sizeBytes <= options.inlineLimitBytes) {
+    isHeld = isHeld && options.tryHold(piece.byteLength);
+    if (isHeld) {
       small.push(piece);
       continue;
     }
     for (const earlier of small.splice(0)) await append(earlier);
+    options.letGo();
     await append(piece);
   }
-  if (sizeBytes <= options.inlineLimitBytes) {
-    const inline = small.length === 1 && small[0] !== undefined ? small[0] : Buffer.concat(small);
+  if (isHeld) {
+    // A copy, for a piece may be a view into what a socket was read into.
+    const inline = Buffer.concat(small);
     return { sizeBytes, sha256: hash('sha256', inline), inline };
   }
   await emit(true);

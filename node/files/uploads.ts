@@ -7,13 +7,15 @@ import type { ChunkReader } from './chunk-reader.ts';
 import { possibleTags } from './entity-tags.ts';
 import { checkFileName, renamedFile } from './file-name.ts';
 import type { CommitOptions, StagedFile, StageOptions } from './files.ts';
+import { HeldBytes, type HeldShare } from './held-bytes.ts';
+import { interruptible } from './interruptible.ts';
 import type { OwnerCalls } from './owner-calls.ts';
 import type { PeerCalls } from './peer-calls.ts';
 import type { FileDraft } from './peer-operations.ts';
 import type { Placement } from './placement.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { Replicator } from './replicator.ts';
-import { Slots } from './slots.ts';
+import { type TransferLimits, TransferTurns, type Turn } from './transfer-turns.ts';
 import { type CutChunk, cutUpload } from './upload-cutter.ts';
 import { newUploadId } from './upload-id.ts';
 import type { WriteTracker } from './write-tracker.ts';
@@ -36,8 +38,13 @@ export interface UploadLimits {
    * upload. Lowered: more uploads take two rounds.
    */
   readonly inlineLimitBytes: number;
-  /** Chunks of all uploads held in memory, 4 MiB each. Raised: memory. Lowered: parallel uploads wait. */
-  readonly bufferCount: number;
+  /**
+   * Small content of all uploads held in memory, until it is committed; beyond it, it is stored as chunks at once.
+   * Raised: memory. Lowered: forms of many small files go slower.
+   */
+  readonly heldBytes: number;
+  /** Chunks of all uploads in memory, 4 MiB each. Raised: memory. Lowered: parallel uploads wait. */
+  readonly turns: TransferLimits;
   /** Chunks of one upload on their way to replicas. Raised: hides latency, takes buffers from others. */
   readonly chunksInFlight: number;
   /**
@@ -52,7 +59,11 @@ export interface UploadLimits {
 
 export const UPLOAD_LIMITS: UploadLimits = {
   inlineLimitBytes: 256 * 1024,
-  bufferCount: 10,
+  heldBytes: 16 * 1024 * 1024,
+  turns: {
+    ...{ atOnce: 10, perCaller: 8, waiting: 256 },
+    ...{ patienceMs: 30_000, leastBytes: 128 * 1024, windowMs: 6_000 },
+  },
   chunksInFlight: 3,
   chunkTimeoutMs: 20_000,
   commitDeadlineMs: 25_000,
@@ -61,30 +72,39 @@ export const UPLOAD_LIMITS: UploadLimits = {
 
 /** How many names `rename` tries; beyond it the upload is refused. */
 const MAX_RENAMES = 1_000;
+/** An upload under way is not refused for a short rush: its client would have to begin again. */
+const LATER_PATIENCE_MS = 100_000;
 
 /** Uploads received by this node. */
 export class Uploads {
   readonly #options: UploadsOptions;
-  readonly #slots: Slots;
+  readonly #turns: TransferTurns;
+  readonly #held: HeldBytes;
   /** Buffers come back only after every replica confirmed: after a failure a socket may still be reading one. */
   readonly #buffers: Uint8Array[] = [];
 
   constructor(options: UploadsOptions) {
     this.#options = options;
-    this.#slots = new Slots(options.limits.bufferCount);
+    this.#turns = new TransferTurns(options.limits.turns);
+    this.#held = new HeldBytes(options.limits.heldBytes);
   }
 
   async stage(
     name: string,
     body: AsyncIterable<Uint8Array>,
-    { contentType, signal }: StageOptions,
+    { contentType, signal, caller = '' }: StageOptions,
   ): Promise<StagedFile> {
     checkFileName(name);
     const uploadId = this.#newUploadId();
     this.#options.tracker.uploadStarted(uploadId);
-    const abort = async () => this.#options.tracker.uploadEnded(uploadId);
+    const share = this.#held.share(this.#options.limits.inlineLimitBytes);
+    const abort = async () => {
+      share.letGo();
+      this.#options.tracker.uploadEnded(uploadId);
+    };
     try {
-      const { inline, ...summary } = await this.#receive({ name, uploadId, body, signal });
+      const upload = { name, uploadId, body, signal, share, caller, isFromClient: true };
+      const { inline, ...summary } = await this.#receive(upload);
       const draft: FileDraft = { name, uploadId, contentType, ...summary };
       return { abort, commit: (options) => this.#commit({ draft, inline }, options).finally(abort) };
     } catch (error) {
@@ -97,11 +117,11 @@ export class Uploads {
     return newUploadId(this.#options.ring.snapshot().self.instanceId);
   }
 
-  async #receive({ name, uploadId, body, signal }: Upload) {
+  async #receive({ name, uploadId, body, signal, share, caller, isFromClient }: Upload) {
     const chunks: ChunkRef[] = [];
     const inFlight = new Set<Promise<void>>();
     let failure: { readonly error: unknown } | undefined;
-    let holdsBuffer = false;
+    let filling: Turn | undefined;
     const controller = new AbortController();
     // Each replica of each chunk under way listens to it; how many that may be is bounded by the buffers.
     setMaxListeners(0, controller.signal);
@@ -109,12 +129,18 @@ export class Uploads {
     signal.addEventListener('abort', abort, { once: true });
 
     const onChunk = async ({ index, bytes, sha256, isOnly }: CutChunk) => {
-      holdsBuffer = false;
+      const turn = filling;
+      filling = undefined;
+      turn?.clientIsDone();
       const key = isOnly ? hashName(name) : hashChunk(name, index, uploadId);
       const store = async () => {
-        const ref = { key, sha256: await sha256, sizeBytes: bytes.byteLength };
-        chunks[index] = ref;
-        await this.#putChunk({ ...ref, uploadId, index, name }, bytes, controller.signal);
+        try {
+          const ref = { key, sha256: await sha256, sizeBytes: bytes.byteLength };
+          chunks[index] = ref;
+          await this.#putChunk({ ...ref, uploadId, index, name }, bytes, controller.signal);
+        } finally {
+          turn?.end();
+        }
       };
       const sending = store().catch((error: unknown) => {
         failure ??= { error };
@@ -125,30 +151,33 @@ export class Uploads {
       while (inFlight.size >= this.#options.limits.chunksInFlight) await Promise.race(inFlight);
       if (failure !== undefined) throw failure.error;
     };
+    let isFirst = true;
+    const takeBuffer = async () => {
+      const patience = isFirst ? {} : { patienceMs: LATER_PATIENCE_MS };
+      isFirst = false;
+      filling = await this.#turns.take({ caller, signal: controller.signal, ...patience });
+      if (isFromClient) filling.waitForClient((error) => controller.abort(error));
+      return this.#buffers.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES);
+    };
+    const arriving = async function* () {
+      for await (const piece of interruptible(body, controller.signal)) {
+        filling?.moved(piece.byteLength);
+        yield piece;
+      }
+    };
     try {
-      const { inlineLimitBytes } = this.#options.limits;
-      const takeBuffer = async () => {
-        const buffer = await this.#takeBuffer(controller.signal);
-        holdsBuffer = true;
-        return buffer;
-      };
-      const cut = await cutUpload(body, { inlineLimitBytes, takeBuffer, onChunk });
+      const cut = await cutUpload(arriving(), { ...share, takeBuffer, onChunk });
       await Promise.all(inFlight);
       if (failure !== undefined) throw failure.error;
       return { ...cut, chunks };
     } catch (error) {
       controller.abort(error);
       await Promise.all(inFlight);
-      if (holdsBuffer) this.#slots.release();
+      filling?.end();
       throw error;
     } finally {
       signal.removeEventListener('abort', abort);
     }
-  }
-
-  async #takeBuffer(signal: AbortSignal): Promise<Uint8Array> {
-    await this.#slots.acquire(signal);
-    return this.#buffers.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES);
   }
 
   async #putChunk(
@@ -170,8 +199,7 @@ export class Uploads {
         },
       });
     } finally {
-      this.#slots.release();
-      if (unconfirmedCount === 0 && this.#buffers.length < limits.bufferCount)
+      if (unconfirmedCount === 0 && this.#buffers.length < limits.turns.atOnce)
         this.#buffers.push(new Uint8Array(bytes.buffer, 0, CHUNK_SIZE_BYTES));
     }
   }
@@ -204,16 +232,16 @@ export class Uploads {
     const uploadId = this.#newUploadId();
     const body = chunks.read(draft, { start: 0, end: draft.sizeBytes }, options.signal);
     this.#options.tracker.uploadStarted(uploadId);
+    const share = this.#held.share(this.#options.limits.inlineLimitBytes);
     try {
       const { inline: copied, ...summary } = await this.#receive({
-        name,
-        uploadId,
-        body,
-        signal: options.signal,
+        ...{ name, uploadId, body, share, signal: options.signal },
+        ...{ caller: '', isFromClient: false },
       });
       const copy: FileDraft = { name, uploadId, contentType: draft.contentType, ...summary };
       return await this.#commitAs({ draft: copy, inline: copied }, options);
     } finally {
+      share.letGo();
       this.#options.tracker.uploadEnded(uploadId);
     }
   }
@@ -245,6 +273,11 @@ interface Upload {
   readonly uploadId: string;
   readonly body: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  /** What it may hold of small content; given back by whoever made it. */
+  readonly share: HeldShare;
+  readonly caller: string;
+  /** Whoever sends the body may be too slow for it. */
+  readonly isFromClient: boolean;
 }
 
 interface Staged {

@@ -33,6 +33,10 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, readonly [reason: string, advice:
     'No intact copy answered. Try again while the copies are being repaired.',
   ],
   NODE_NOT_READY: ['Node not ready', 'This node is still joining the ring. Try again, or ask another node.'],
+  NODE_BUSY: [
+    'Node is busy',
+    'Others are waiting, and this transfer found no place or was too slow to keep it. Try again, or ask another node.',
+  ],
   NODE_DRAINING: ['Node is leaving', 'This node is handing over its files. Ask another node.'],
   REPLICAS_UNAVAILABLE: [
     'Not enough copies',

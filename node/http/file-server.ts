@@ -1,5 +1,6 @@
 import Koa, { type Context, type Middleware } from 'koa';
 import type { Files, OnConflict } from '../files/files.ts';
+import { type TransferLimits, TransferTurns } from '../files/transfer-turns.ts';
 import { abortOnClose } from './abort-on-close.ts';
 import { accessLog } from './access-log.ts';
 import { type AuthOptions, basicAuth } from './basic-auth.ts';
@@ -8,7 +9,7 @@ import { errorResponse } from './error-response.ts';
 import { getFile } from './get-file.ts';
 import type { Theme } from './html.ts';
 import { lingeringClose } from './lingering-close.ts';
-import { listFiles } from './list-files.ts';
+import { ListingPages, listFiles } from './list-files.ts';
 import { OWN_PREFIX, PEER_PREFIX } from './open-paths.ts';
 import { putFile } from './put-file.ts';
 import { fileNotFound, Refusal } from './refusal.ts';
@@ -36,6 +37,17 @@ export interface FileServerDependencies {
 }
 
 const RECEIPT_PREFIX = `${OWN_PREFIX}receipt/`;
+const PACE = { patienceMs: 20_000, leastBytes: 128 * 1024, windowMs: 6_000 };
+/** Each turn holds every record of the ring and a page of them. */
+const LISTING_LIMITS: TransferLimits = {
+  ...PACE,
+  leastBytes: 1024 * 1024,
+  atOnce: 4,
+  perCaller: 3,
+  waiting: 1_000,
+};
+/** Each turn holds up to 256 KiB, and so may whoever waits for one. */
+const SMALL_FILE_LIMITS: TransferLimits = { ...PACE, atOnce: 128, perCaller: 96, waiting: 64 };
 const DEFAULTS: FileServerOptions = {
   onConflict: 'replace',
   theme: 'auto',
@@ -70,6 +82,9 @@ class Routes {
   readonly #settings: FileServerOptions;
   readonly #status: () => StatusReport;
   readonly #upload: (ctx: Context) => Promise<void>;
+  readonly #pages: ListingPages;
+  readonly #listings = new TransferTurns(LISTING_LIMITS);
+  readonly #smallFiles = new TransferTurns(SMALL_FILE_LIMITS);
 
   constructor({
     files,
@@ -83,6 +98,7 @@ class Routes {
     this.#files = files;
     this.#settings = settings;
     this.#status = status;
+    this.#pages = new ListingPages(settings.theme);
     this.#upload = uploadFiles({ files, onConflict: settings.onConflict, log: settings.log });
   }
 
@@ -111,13 +127,14 @@ class Routes {
 
   async #read(ctx: Context, target: RequestTarget): Promise<void> {
     const { pathname, hasQuery } = target;
-    const { theme } = this.#settings;
-    if (pathname === '/') return await listFiles(ctx, { files: this.#files, theme });
-    if (pathname === '/upload' && !hasQuery) return uploadPage(ctx, theme);
+    if (pathname === '/') {
+      return await listFiles(ctx, { files: this.#files, pages: this.#pages, turns: this.#listings });
+    }
+    if (pathname === '/upload' && !hasQuery) return uploadPage(ctx, this.#settings.theme);
     if (pathname === '/upload') throw fileNotFound();
     if (pathname === `${OWN_PREFIX}status`) return showStatus(ctx, this.#status);
     if (pathname.startsWith(RECEIPT_PREFIX)) return await this.#receipt(ctx, pathname);
-    await getFile(ctx, this.#files, existingName(target));
+    await getFile(ctx, { files: this.#files, turns: this.#smallFiles }, existingName(target));
   }
 
   async #write(ctx: Context, target: RequestTarget): Promise<void> {

@@ -1,15 +1,32 @@
 import type { Context } from 'koa';
 import type { FileRecord } from '../../domain/file-record.ts';
 import type { Files, OpenFile } from '../files/files.ts';
+import type { TransferTurns } from '../files/transfer-turns.ts';
 import { abortOnClose } from './abort-on-close.ts';
 import { type ByteRange, parseRange } from './byte-range.ts';
+import { clientAddress } from './client-address.ts';
 import { evaluateConditions, isRangeCurrent } from './conditions.ts';
 import { isPassive } from './content-type.ts';
 import { fileNotFound, Refusal } from './refusal.ts';
 import { sendPieces } from './send-pieces.ts';
 
+export interface GetFileDependencies {
+  readonly files: Pick<Files, 'open'>;
+  /** For content that is sent in one piece. */
+  readonly turns: TransferTurns;
+}
+
+/** Below this the content costs less than the connection that it waits in. */
+const TINY_BYTES = 16 * 1024;
+/** Content up to this size may come in one piece, in memory that no turn of the reader's stands for. */
+const SMALL_BYTES = 256 * 1024;
+
 /** GET and HEAD of a file: conditions, one range, and bytes that were verified before the first of them is sent. */
-export async function getFile(ctx: Context, files: Pick<Files, 'open'>, name: string): Promise<void> {
+export async function getFile(
+  ctx: Context,
+  { files, turns }: GetFileDependencies,
+  name: string,
+): Promise<void> {
   const signal = abortOnClose(ctx);
   const file = await files.open(name, { signal });
   if (file === undefined) throw fileNotFound();
@@ -37,7 +54,7 @@ export async function getFile(ctx: Context, files: Pick<Files, 'open'>, name: st
   if (range !== undefined) {
     ctx.set('Content-Range', `bytes ${range.start}-${range.end - 1}/${record.sizeBytes}`);
   }
-  await sendBytes(ctx, { file, range: range ?? { start: 0, end: record.sizeBytes }, signal });
+  await sendBytes(ctx, { file, range: range ?? { start: 0, end: record.sizeBytes }, signal, turns });
 }
 
 function describeFile(ctx: Context, { sha256, modifiedMs, contentType }: FileRecord): void {
@@ -49,30 +66,47 @@ function describeFile(ctx: Context, { sha256, modifiedMs, contentType }: FileRec
   if (!isPassive(contentType)) ctx.set('Content-Security-Policy', 'sandbox');
 }
 
-async function sendBytes(
-  ctx: Context,
-  {
-    file,
-    range,
-    signal,
-  }: { readonly file: OpenFile; readonly range: ByteRange; readonly signal: AbortSignal },
-): Promise<void> {
+interface Sending {
+  readonly file: OpenFile;
+  readonly range: ByteRange;
+  readonly signal: AbortSignal;
+  readonly turns: TransferTurns;
+}
+
+async function sendBytes(ctx: Context, { file, range, signal, turns }: Sending): Promise<void> {
   const sizeBytes = range.end - range.start;
   if (ctx.method === 'HEAD' || sizeBytes === 0) {
     ctx.body = Buffer.alloc(0);
     ctx.length = sizeBytes;
     return;
   }
-  // The first bytes are waited for before the head is sent, so that a failure still gets a status of its own.
-  const pieces = file.read(range, signal, { reusesMemory: true })[Symbol.asyncIterator]();
-  const first = await pieces.next();
-  if (first.done === true) throw new Refusal(500, { reason: 'No content', advice: 'Try again.' });
-  if (first.value.byteLength === sizeBytes) {
-    ctx.body = Buffer.from(first.value.buffer, first.value.byteOffset, first.value.byteLength);
-    return;
+  const caller = clientAddress(ctx);
+  if (file.record.sizeBytes > TINY_BYTES && file.record.sizeBytes <= SMALL_BYTES) {
+    const turn = await turns.take({ caller, signal });
+    ctx.res.once('close', () => turn.end());
+    turn.waitForClient(() => ctx.res.destroy());
   }
-  ctx.length = sizeBytes;
-  // From here on the head is out: only an end before the announced length can tell the client of a failure.
-  ctx.respond = false;
-  await sendPieces(ctx.res, { first: first.value, pieces, signal });
+  const controller = new AbortController();
+  const giveUp = (error: unknown) => controller.abort(error);
+  const leave = () => giveUp(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    const reader = { caller, onTooSlow: giveUp, reusesMemory: true };
+    // The first bytes are waited for before the head is sent, so that a failure still gets a status of its own.
+    const pieces = file.read(range, controller.signal, reader)[Symbol.asyncIterator]();
+    const first = await pieces.next();
+    if (first.done === true) throw new Refusal(500, { reason: 'No content', advice: 'Try again.' });
+    if (first.value.byteLength === sizeBytes && sizeBytes <= TINY_BYTES) {
+      // A copy: the piece may be a view into a whole chunk, which is given back now.
+      ctx.body = Buffer.from(first.value);
+      await pieces.return?.();
+      return;
+    }
+    ctx.length = sizeBytes;
+    // From here on the head is out: only an end before the announced length can tell the client of a failure.
+    ctx.respond = false;
+    await sendPieces(ctx.res, { first: first.value, pieces, signal: controller.signal });
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
 }

@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { type AddressInfo, type Server as NetServer, type Socket, Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { oneAtATime } from './one-at-a-time.ts';
 import type { TlsOptions } from './tls-options.ts';
 import { createTlsPort, type MemberKey } from './tls-port.ts';
 
@@ -100,7 +101,8 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
   };
 }
 
-function newPort(handler: RequestListener, options: ListenOptions): Port {
+function newPort(handle: RequestListener, options: ListenOptions): Port {
+  const handler = oneAtATime(handle);
   const { tls, memberKey, mayContinue, headTimeoutMs = HEAD_TIMEOUT_MS } = options;
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,

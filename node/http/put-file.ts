@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { Files, OnConflict } from '../files/files.ts';
 import { abortOnClose } from './abort-on-close.ts';
+import { clientAddress } from './client-address.ts';
 import { parseTags } from './conditions.ts';
 import { contentTypeOf } from './content-type.ts';
 import { encodePath } from './html.ts';
@@ -22,7 +23,10 @@ export async function putFile(
   }
   const signal = abortOnClose(ctx);
   const contentType = contentTypeOf(name, ctx.headers['content-type']);
-  const staged = await files.stage(name, wholeBody(ctx.req), { contentType, signal });
+  const staged = await files.stage(name, wholeBody(ctx.req), {
+    ...{ contentType, signal },
+    caller: clientAddress(ctx),
+  });
   // Only decides between two success codes, so a ring that cannot say right now must not fail the upload.
   const existing = await files.open(name, { signal }).catch(() => undefined);
   try {

@@ -8,18 +8,24 @@ import { UploadBody } from './upload-body.ts';
 /** The types leave out what a storage engine is there for. */
 type MulterFile = multer.File & { readonly stream: Readable };
 
+export interface UploadClient {
+  readonly caller: string;
+  /** Fires when it goes away. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Multer's storage: streams each part to its replicas as it arrives. Nothing becomes visible here; the handler of the
  * request commits what lies in `UploadBody.parts` once the form has proved to be whole.
  */
 export class StagingEngine implements multer.StorageEngine {
   readonly #files: Pick<Files, 'stage'>;
-  readonly #signals: WeakMap<object, AbortSignal>;
+  readonly #clients: WeakMap<object, UploadClient>;
 
-  /** @param signals Of each body: when its client goes away. */
-  constructor(files: Pick<Files, 'stage'>, signals: WeakMap<object, AbortSignal>) {
+  /** @param clients Of each body: who sends it. */
+  constructor(files: Pick<Files, 'stage'>, clients: WeakMap<object, UploadClient>) {
     this.#files = files;
-    this.#signals = signals;
+    this.#clients = clients;
   }
 
   _handleFile(
@@ -29,9 +35,9 @@ export class StagingEngine implements multer.StorageEngine {
   ): void {
     if (!(request instanceof UploadBody)) throw new Error('The engine stages nothing but upload bodies');
     const name = lastComponent(file.originalname);
-    const signal = this.#signals.get(request) ?? AbortSignal.abort();
+    const client = this.#clients.get(request) ?? { caller: '', signal: AbortSignal.abort() };
     const place = request.partBegan();
-    this.#stage(name, file, signal)
+    this.#stage(name, file, client)
       .then(
         (staged) => {
           request.partStaged(place, { name, staged });
@@ -52,7 +58,7 @@ export class StagingEngine implements multer.StorageEngine {
     (callback as (error?: Error) => void)();
   }
 
-  async #stage(name: string, { stream }: MulterFile, signal: AbortSignal) {
-    return await this.#files.stage(name, stream, { contentType: contentTypeOf(name, undefined), signal });
+  async #stage(name: string, { stream }: MulterFile, client: UploadClient) {
+    return await this.#files.stage(name, stream, { contentType: contentTypeOf(name, undefined), ...client });
   }
 }

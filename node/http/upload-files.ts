@@ -6,10 +6,11 @@ import { ChordfsError } from '../../domain/errors.ts';
 import type { FileRecord } from '../../domain/file-record.ts';
 import type { Files, OnConflict } from '../files/files.ts';
 import { abortOnClose } from './abort-on-close.ts';
+import { clientAddress } from './client-address.ts';
 import { encodePath } from './html.ts';
 import { describe } from './list-files.ts';
 import { Refusal } from './refusal.ts';
-import { StagingEngine } from './staging-engine.ts';
+import { StagingEngine, type UploadClient } from './staging-engine.ts';
 import { UploadBody } from './upload-body.ts';
 
 /** Of one form. Beyond them a form is refused; browsers and scripts send far fewer. */
@@ -52,9 +53,9 @@ export interface UploadDependencies {
  * Each part streams to its replicas; only when the form has arrived whole are they committed, in its order.
  */
 export function uploadFiles({ files, onConflict, log }: UploadDependencies): (ctx: Context) => Promise<void> {
-  const signals = new WeakMap<object, AbortSignal>();
+  const clients = new WeakMap<object, UploadClient>();
   const options: multer.Options & MulterNewerOptions = {
-    storage: new StagingEngine(files, signals),
+    storage: new StagingEngine(files, clients),
     limits: LIMITS,
     // Names are UTF-8, and their folders are cut off by our rule, not by that of the machine we run on.
     defParamCharset: 'utf8',
@@ -67,7 +68,7 @@ export function uploadFiles({ files, onConflict, log }: UploadDependencies): (ct
     if (ctx.is('multipart/form-data') !== 'multipart/form-data') await refuseOtherBody(ctx);
     const signal = abortOnClose(ctx);
     const body = new UploadBody(ctx.req);
-    signals.set(body, signal);
+    clients.set(body, { caller: clientAddress(ctx), signal });
     try {
       await receive(ctx, parse, body);
       checkForm(ctx, body);

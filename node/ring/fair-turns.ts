@@ -34,12 +34,31 @@ export class FairTurns {
    * @throws ChordfsError `DEADLINE_EXCEEDED` when the signal fires before that, or when too many wait already.
    */
   async run<T>(caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    await this.#turnOf(caller, signal);
+    const end = await this.take(caller, signal);
     try {
       return await work();
     } finally {
-      this.#ended(caller);
+      end();
     }
+  }
+
+  /** For work that is not one function: resolves to what ends the turn, to be called exactly once. Throws as `run`. */
+  async take(caller: string, signal: AbortSignal): Promise<() => void> {
+    await this.#turnOf(caller, signal);
+    return () => this.#ended(caller);
+  }
+
+  /** The same without waiting: undefined when the caller's turn is not now. */
+  tryTake(caller: string): (() => void) | undefined {
+    const state = this.#callers.get(caller) ?? { running: 0, queue: new Set() };
+    if (this.#waiting > 0 || !this.#mayStart(state)) return undefined;
+    this.#callers.set(caller, state);
+    this.#start(state);
+    return () => this.#ended(caller);
+  }
+
+  get waitingCount(): number {
+    return this.#waiting;
   }
 
   #turnOf(name: string, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Identifier, identifier } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { createDataPlane, type DataPlane } from '../../node/files/data-plane.ts';
+import { createDataPlane, type DataPlane, type DataPlaneOptions } from '../../node/files/data-plane.ts';
 import { MemoryStore } from '../../node/store/memory-store.ts';
 import type { Store } from '../../node/store/store.ts';
 import { type FakeRing, RingControl } from './fake-ring.ts';
@@ -27,7 +27,11 @@ export function testMember(name: string, id: number, incarnation = 1): Omit<Ring
 }
 
 /** Nodes over an in-memory network, at equal distances on the circle, all of them active and synced. */
-export async function plainCluster(count: number, storeOf: (i: number) => Store = () => new MemoryStore()) {
+export async function plainCluster(
+  count: number,
+  storeOf: (i: number) => Store = () => new MemoryStore(),
+  limits: Pick<DataPlaneOptions, 'chunkLimits' | 'uploadLimits'> = {},
+) {
   const network = new MemoryNetwork();
   const control = new RingControl();
   const nodes: TestNode[] = [];
@@ -42,7 +46,10 @@ export async function plainCluster(count: number, storeOf: (i: number) => Store 
       nudged: () => undefined,
       recordStored: () => undefined,
     };
-    const plane = createDataPlane({ ring, store, peers: network.peersOf(member.instanceId), movement });
+    const plane = createDataPlane({
+      ...{ ring, store, peers: network.peersOf(member.instanceId), movement },
+      ...limits,
+    });
     network.handlers.set(member.instanceId, plane.handlers);
     nodes.push({ member, store, ring, plane });
   }

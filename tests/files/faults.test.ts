@@ -187,14 +187,18 @@ describe('a read', () => {
     expect(cluster.network.counts.get('get-chunk') ?? 0).toBeLessThanOrEqual(1);
   });
 
-  test('of many files, each dropped after its last piece, holds nothing back', async () => {
+  test('of many files, each given up after its first piece, holds nothing back', async () => {
     cluster = await plainCluster(4);
     await upload(nodeAt(cluster.nodes, 0).plane.files, 'film', contentOf(1_000_000));
 
     for (let i = 0; i < 50; i++) {
       const file = await nodeAt(cluster.nodes, i).plane.files.open('film', { signal: never() });
-      const first = await file?.read({ start: 0, end: 1_000_000 }, never())[Symbol.asyncIterator]().next();
-      expect(first?.value?.byteLength).toBe(1_000_000);
+      let gotBytes = 0;
+      for await (const piece of file?.read({ start: 0, end: 1_000_000 }, never()) ?? []) {
+        gotBytes = piece.byteLength;
+        break;
+      }
+      expect(gotBytes).toBeGreaterThan(0);
     }
   });
 });
