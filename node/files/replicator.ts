@@ -3,7 +3,7 @@ import type { RingMember } from '../../domain/replica-placement.ts';
 import type { Ring } from '../ring/ring.ts';
 import { isTransportFailure } from './peer-calls.ts';
 import type { Replicas } from './placement.ts';
-import { type Outcomes, writeVerdict } from './write-quorum.ts';
+import { hasQuorum, type Outcomes, writeVerdict } from './write-quorum.ts';
 import type { WriteTracker } from './write-tracker.ts';
 
 export interface ReplicatorOptions {
@@ -47,6 +47,9 @@ export interface ReplicaWrite {
  *
  * A replica that fails is stood in for by one of the next members, so that also a write that a slow replica missed is
  * on R of them and survives the loss of any R-1. Movement brings the copy home once the replica can take it.
+ *
+ * Members that are still on their way in are asked only for what those that serve now have taken: a full ring must not
+ * fill its newcomers with what it refuses, or they never have room for what they come for.
  */
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -85,31 +88,34 @@ export class Replicator {
     const standIns = replicas.standIns.filter((member) => !this.#isDistrusted(member));
     const impatience = new AbortController();
     let grace: NodeJS.Timeout | undefined;
+    const newcomers = others.filter(({ phase }) => phase === 'joining');
+    const presumed = newcomers.map(({ instanceId }) => [instanceId, 'durable'] as const);
     const settle = (member: RingMember, outcome: 'durable' | 'failed') => {
       outcomes.set(member.instanceId, outcome);
       // A slow replica is only done without where that is possible: cut off sooner, an overloaded ring would refuse
       // what it can take.
-      if (grace !== undefined || !isEnoughWithout(doubtful, replicas, outcomes)) return;
+      const expected = new Map([...presumed, ...outcomes]);
+      if (grace !== undefined || !isEnoughWithout(doubtful, replicas, expected)) return;
       const reason = new ChordfsError('DEADLINE_EXCEEDED', { graceMs: DISTRUSTED_GRACE_MS });
       grace = setTimeout(() => impatience.abort(reason), DISTRUSTED_GRACE_MS);
     };
-    await Promise.all(
-      others.map(async (member) => {
-        const signals = doubtful.includes(member) ? [signal, impatience.signal] : [signal];
-        try {
-          await this.#sendTo(member, { signals, timeoutMs, send });
-          settle(member, 'durable');
-        } catch (error) {
-          errors.push(error);
-          settle(member, 'failed');
-          this.#options.onMissed(member);
-          await this.#standIn(standIns, {
-            ...{ signals: [signal], send },
-            timeoutMs: STAND_IN_SHARE * timeoutMs,
-          });
-        }
-      }),
-    );
+    const copyTo = async (member: RingMember): Promise<void> => {
+      const signals = doubtful.includes(member) ? [signal, impatience.signal] : [signal];
+      try {
+        await this.#sendTo(member, { signals, timeoutMs, send });
+        settle(member, 'durable');
+      } catch (error) {
+        errors.push(error);
+        settle(member, 'failed');
+        this.#options.onMissed(member);
+        await this.#standIn(standIns, {
+          ...{ signals: [signal], send },
+          timeoutMs: STAND_IN_SHARE * timeoutMs,
+        });
+      }
+    };
+    await Promise.all(others.filter(({ phase }) => phase !== 'joining').map(copyTo));
+    if (hasQuorum(replicas.current, outcomes)) await Promise.all(newcomers.map(copyTo));
     clearTimeout(grace);
     signal.throwIfAborted();
     if (writeVerdict(replicas, outcomes) !== 'acknowledge') throw refusal(errors);

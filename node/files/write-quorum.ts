@@ -5,7 +5,8 @@ import type { Replicas } from './placement.ts';
 /** What became of the copy for one replica, by instance id; absent: not known yet. */
 export type Outcomes = ReadonlyMap<string, 'durable' | 'failed'>;
 
-function hasQuorum(replicas: readonly RingMember[], outcomes: Outcomes): boolean {
+/** Whether enough of these replicas have it. */
+export function hasQuorum(replicas: readonly RingMember[], outcomes: Outcomes): boolean {
   const durableCount = replicas.filter(({ instanceId }) => outcomes.get(instanceId) === 'durable').length;
   return durableCount >= Math.min(WRITE_QUORUM, replicas.length);
 }

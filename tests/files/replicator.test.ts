@@ -103,3 +103,22 @@ test('nobody stands in where all replicas have the copy, and a member that was s
 
   expect(asked.sort()).toEqual(['n0', 'n1', 'n2', 'n4']);
 });
+
+test('a member on its way in is asked only for what those that serve have taken', async () => {
+  const [full, ...others] = ringOf('n0', 'n1', 'n2');
+  const members = [full as RingMember, ...others.map((member) => ({ ...member, phase: 'joining' as const }))];
+  const write = writerIn(members);
+  const asked: string[] = [];
+  const isFull = new Set(['n0']);
+  const send: ReplicaWrite['send'] = async ({ instanceId }) => {
+    asked.push(instanceId);
+    if (isFull.has(instanceId)) throw new ChordfsError('VOLUME_FULL');
+  };
+
+  await expect(write(send)).rejects.toMatchObject({ code: 'VOLUME_FULL' });
+  expect(asked.splice(0)).toEqual(['n0']);
+  isFull.clear();
+  await write(send);
+
+  expect(asked).toEqual(['n0', 'n1', 'n2']);
+});
