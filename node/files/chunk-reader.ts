@@ -34,7 +34,7 @@ export interface ChunkLimits {
 export const CHUNK_LIMITS: ChunkLimits = {
   turns: {
     ...{ atOnce: 16, perCaller: 12, waiting: 1_000 },
-    ...{ patienceMs: 20_000, leastBytes: 128 * 1024, windowMs: 6_000 },
+    ...{ patienceMs: 20_000, leastBytes: 256 * 1024, windowMs: 9_000 },
   },
   readAheadCount: 5,
   hedgeMs: 400,
@@ -46,7 +46,7 @@ export const CHUNK_LIMITS: ChunkLimits = {
 const MAX_STRAY_CANDIDATES = 8;
 const RETRY_MS = 100;
 /** What a client is given at once, so that it shows whether it keeps up. Raised: slow lines look as if they stood still. */
-const PIECE_BYTES = 128 * 1024;
+const PIECE_BYTES = 256 * 1024;
 /** A download under way is not ended for a short rush: its client would have to begin again. */
 const LATER_PATIENCE_MS = 100_000;
 /** Kept for the next download, 4 MiB each. Fresh memory has to be cleared by the kernel, which costs as much as reading. */
