@@ -147,7 +147,7 @@ function judgeMember(seen: Observation, member: MemberRecord, lifecycleState: st
   if (isTerminal(member.state)) {
     // GONE has completed its own action and is on its way, unless nobody but itself had asked it to leave: after a
     // rebalance recommendation, say. The others still look fine to EC2.
-    const isOnItsWay = member.state === 'GONE' && nowMs - member.stateMs <= seen.timing.ringOpenMs;
+    const isOnItsWay = member.state === 'GONE' && nowMs - member.stateMs <= seen.timing.goneToEndMs;
     const isStuck = lifecycleState === 'InService' && isRunning && !isOnItsWay;
     const finding = `${member.state}, and still in service`;
     return isStuck ? [{ kind: 'setUnhealthy', instanceId, finding }] : [];
@@ -170,7 +170,7 @@ function judgeMember(seen: Observation, member: MemberRecord, lifecycleState: st
   }
   // One silent source alone never kills a member: it may be cut off from the table and serve, join or drain all the
   // same. Whether its machine waits for nobody is for its lifecycle hook to find, which hears of it on another way.
-  return nowMs - lastSignMs(member) > seen.timing.ringOpenMs
+  return nowMs - lastSignMs(member) > seen.timing.silentToldMs
     ? [{ kind: 'tellSilent', member, finding: `${instanceId} is ${member.state} and silent` }]
     : [];
 }

@@ -46,6 +46,10 @@ const DURATIONS = {
   deathVoteWindow: { ms: 60_000, floorMs: 20_000 },
   /** Neighbours may disagree with the table while a member comes or goes; longer than this is told. */
   ringOpen: { ms: 180_000, floorMs: 20_000 },
+  /** A member that nobody has heard of for longer is told of: longer than a table that is throttled takes to recover. */
+  silentTold: { ms: 180_000, floorMs: 20_000 },
+  /** A GONE member's machine ends within this when the group had asked for it; after it, the group is told to replace it. */
+  goneToEnd: { ms: 180_000, floorMs: 20_000 },
   /** A position claim without a member row is orphaned after this. */
   positionOrphan: { ms: 600_000, floorMs: 60_000 },
   /** An unpublished log row younger than this may still be in the hands of its writer. */

@@ -126,7 +126,7 @@ async function tellSilent(
   const { member, cause, correlationId } = silent;
   const { instanceId, state } = member;
   const lastHeardMs = lastSignMs(member);
-  const at = { stage: dependencies.stage, now: () => lastHeardMs + dependencies.timing.ringOpenMs };
+  const at = { stage: dependencies.stage, now: () => lastHeardMs + dependencies.timing.silentToldMs };
   await publishDecision(
     dependencies,
     controlEvent(at, meta, {

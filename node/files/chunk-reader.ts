@@ -1,10 +1,10 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import { CHUNK_SIZE_BYTES, type ChunkRef, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
+import { orAborted, pause, withDeadline } from '../deadline.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';
 import { matchesChecksum } from './chunk-checksum.ts';
-import { orAborted, pause, withDeadline } from './deadline.ts';
 import type { Reader } from './files.ts';
 import type { PeerCalls } from './peer-calls.ts';
 import type { Placement } from './placement.ts';

@@ -1,9 +1,9 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import { compareVersions, type FileRecord } from '../../domain/file-record.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
+import { pause, withDeadline } from '../deadline.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Arc } from '../store/store.ts';
-import { pause, withDeadline } from './deadline.ts';
 import type { PeerCalls } from './peer-calls.ts';
 import type { Placement } from './placement.ts';
 import { Slots } from './slots.ts';

@@ -1,8 +1,8 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import type { Identifier } from '../../domain/identifier.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
+import { orAborted, pause, withDeadline } from '../deadline.ts';
 import type { Ring } from '../ring/ring.ts';
-import { orAborted, pause, withDeadline } from './deadline.ts';
 import type { PeerAnswer, PeerCalls } from './peer-calls.ts';
 import type { Operation, RequestOf } from './peer-operations.ts';
 import type { Placement } from './placement.ts';

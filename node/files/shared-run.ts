@@ -1,4 +1,4 @@
-import { orAborted } from './deadline.ts';
+import { orAborted } from '../deadline.ts';
 
 /**
  * Costly work that is the same for everybody: callers at the same time share one result, and one run follows another.

@@ -1,6 +1,6 @@
 import { ChordfsError } from '../../domain/errors.ts';
+import { withDeadline } from '../deadline.ts';
 import { FairTurns, type FairTurnsOptions } from '../ring/fair-turns.ts';
-import { withDeadline } from './deadline.ts';
 
 /** Callers are addresses of clients; each turn stands for memory that is held at the client's pace. */
 export interface TransferLimits extends FairTurnsOptions {

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { ChordfsError } from '../../domain/errors.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { pause } from '../files/deadline.ts';
+import { pause } from '../deadline.ts';
 import { Slots } from '../files/slots.ts';
 import type { Ring, RingSnapshot } from '../ring/ring.ts';
 import type { Store } from '../store/store.ts';

@@ -1,6 +1,6 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { pause } from '../files/deadline.ts';
+import { pause } from '../deadline.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Ring } from '../ring/ring.ts';
 

@@ -1,5 +1,5 @@
 import type { RingMember } from '../../domain/replica-placement.ts';
-import { pause } from '../files/deadline.ts';
+import { pause } from '../deadline.ts';
 import { isTransportFailure, type PeerAnswer, type PeerCalls } from '../files/peer-calls.ts';
 import type { Operation, RequestOf } from '../files/peer-operations.ts';
 

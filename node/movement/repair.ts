@@ -1,7 +1,7 @@
 import { ChordfsError } from '../../domain/errors.ts';
 import { hashName } from '../../domain/file-key.ts';
 import { compareVersions, type FileRecord } from '../../domain/file-record.ts';
-import { pause } from '../files/deadline.ts';
+import { pause } from '../deadline.ts';
 import type { PeerCalls } from '../files/peer-calls.ts';
 import type { Placement } from '../files/placement.ts';
 import type { ChunkInfo, Store } from '../store/store.ts';

@@ -6,6 +6,7 @@ import type { Member, MemberPhase } from '../../domain/member.ts';
 import type { RingMember } from '../../domain/replica-placement.ts';
 import { DEFAULT_CONFIG } from '../chord/config.ts';
 import type { ChordEffect, Command } from '../chord/event.ts';
+import { withDeadline } from '../deadline.ts';
 import { AddressView } from '../rpc/address-view.ts';
 import type { PoolCounters } from '../rpc/peer-pool.ts';
 import { RpcMethods } from '../rpc/rpc-methods.ts';
@@ -24,7 +25,6 @@ import { RingLife } from './ring-life.ts';
 import type { NextLife, RingEntry, RingOptions } from './ring-options.ts';
 import { nextIncarnation, rememberedMembers, rememberPlace, ViewKeeper } from './ring-state-store.ts';
 import { TakeOverChecks } from './take-over-checks.ts';
-import { withDeadline } from './with-deadline.ts';
 
 export interface RingCounters {
   /** Calls from others, and their bytes. */
@@ -178,7 +178,7 @@ export class RingNode implements Ring {
       self: () => ready().self,
       findSuccessor: async (id: Identifier, caller: string, gone: AbortSignal) => {
         ready();
-        return withDeadline(gone, CLIENT_LOOKUP_MS, (signal) =>
+        return await withDeadline({ signal: gone, timeoutMs: CLIENT_LOOKUP_MS }, (signal) =>
           this.#clientLookups.run(caller, signal, () => this.#lookups.find(id, signal)),
         );
       },

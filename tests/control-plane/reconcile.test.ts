@@ -96,7 +96,7 @@ describe('the reconciler', () => {
   test('tells once of a member that nobody hears of, and counts it as drift for as long as it lasts', async () => {
     await plane.putRing();
     await plane.putMember('i-1');
-    plane.nowMs += plane.timing.ringOpenMs + 1;
+    plane.nowMs += plane.timing.silentToldMs + 1;
 
     await reconcileOnce();
     plane.nowMs += 60_000;
@@ -112,7 +112,7 @@ describe('the reconciler', () => {
     await plane.putMember('i-1', { state: 'GONE' });
     await reconcileOnce();
     expect(plane.group.unhealthy).toEqual([]);
-    plane.nowMs += plane.timing.ringOpenMs + 1;
+    plane.nowMs += plane.timing.goneToEndMs + 1;
 
     await reconcileOnce();
 

@@ -4,11 +4,10 @@ import {
   CreateAutoScalingGroupCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { AutoScaling } from '../../local/auto-scaling/auto-scaling.ts';
-import { LaunchFailure } from '../../local/auto-scaling/group.ts';
+import type { AutoScaling } from '../../local/auto-scaling/auto-scaling.ts';
 import type { InstanceRefresh } from '../../local/auto-scaling/group-state.ts';
 import { autoScalingService } from '../../local/auto-scaling/operations.ts';
-import { template } from '../local-compute/group-simulation.ts';
+import { withInstantMachines } from '../local-compute/instant-machines.ts';
 import { clientOptions, mounted } from '../local-compute/mounted.ts';
 
 export const GROUP = 'g';
@@ -30,34 +29,13 @@ export class EmulatedGroup {
 
   /** As many instances in service, of the first version of the template. */
   static async of(size: number): Promise<EmulatedGroup> {
-    let lastId = 0;
     let nowMs = 1_000_000;
-    const autoScaling: AutoScaling = new AutoScaling(
-      {
-        clock: { timeScale: 1, now: () => nowMs++, after: () => ({ cancel: () => undefined }) },
-        emit: () => undefined,
-        region: 'us-east-1',
-        availabilityZone: 'us-east-1a',
-        changed: () => undefined,
-        resolveName: ({ Version = '1' }) => template(Number(Version)),
-        machines: {
-          launch: (_, launchTemplate) => {
-            if (group.isFull) throw new LaunchFailure('no capacity');
-            return {
-              instanceId: `i-${++lastId}`,
-              availabilityZone: 'us-east-1a',
-              subnetId: 'subnet-1',
-              instanceType: 't4g.micro',
-              imageId: 'ami-1',
-              launchTemplate,
-            };
-          },
-          terminate: (instanceId) => void group.#ending.add(instanceId),
-          resolveTemplate: (reference) => reference,
-        },
-      },
-      [],
-    );
+    const autoScaling: AutoScaling = withInstantMachines({
+      clock: { timeScale: 1, now: () => nowMs++, after: () => ({ cancel: () => undefined }) },
+      emit: () => undefined,
+      isRefused: () => group.isFull,
+      onEnding: (instanceId) => void group.#ending.add(instanceId),
+    });
     const server = await mounted([autoScalingService(autoScaling)]);
     const group = new EmulatedGroup(autoScaling, server.url, server.close);
     await group.client.send(

@@ -109,31 +109,35 @@ async function areLive(uploadIds: readonly string[]): Promise<boolean[]> {
   return reply.live;
 }
 
+/** A file is there, then disks fill up: replacing it is refused, and every record is the one from before. */
+async function expectNoTraceOfRefused(
+  fill: (stores: Awaited<ReturnType<typeof ringOfThree>>) => void,
+): Promise<void> {
+  const stores = await ringOfThree();
+  const before = await upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(1_000, 1));
+  fill(stores);
+
+  const replacing = upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(3_000, 2));
+
+  await expect(replacing).rejects.toMatchObject({ code: 'VOLUME_FULL' });
+  expect(recordsHeld()).toEqual([before.uploadId, before.uploadId, before.uploadId]);
+}
+
 describe('a change that is refused because disks are full', () => {
   test.each([[[1, 2]], [[0, 1]], [[0, 1, 2]]])(
     'leaves no record anywhere, when those of %j are',
     async (full) => {
-      const stores = await ringOfThree();
-      const before = await upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(1_000, 1));
-      for (const i of full) (stores[i] as FillingStore).isFull = true;
-
-      const replacing = upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(3_000, 2));
-
-      await expect(replacing).rejects.toMatchObject({ code: 'VOLUME_FULL' });
-      expect(recordsHeld()).toEqual([before.uploadId, before.uploadId, before.uploadId]);
+      await expectNoTraceOfRefused((stores) => {
+        for (const i of full) (stores[i] as FillingStore).isFull = true;
+      });
       await expectEverybodyReads(contentOf(1_000, 1));
     },
   );
 
   test.each([[[0]], [[1, 2]]])('for records, too, when those of %j are', async (full) => {
-    const stores = await ringOfThree();
-    const before = await upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(1_000, 1));
-    for (const i of full) (stores[i] as FillingStore).isFullForRecords = true;
-
-    const replacing = upload(nodeAt(cluster.nodes, 1).plane.files, name, contentOf(3_000, 2));
-
-    await expect(replacing).rejects.toMatchObject({ code: 'VOLUME_FULL' });
-    expect(recordsHeld()).toEqual([before.uploadId, before.uploadId, before.uploadId]);
+    await expectNoTraceOfRefused((stores) => {
+      for (const i of full) (stores[i] as FillingStore).isFullForRecords = true;
+    });
   });
 
   test('is not told so when an earlier attempt may have left its record', async () => {

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { AutoScaling } from '../../local/auto-scaling/auto-scaling.ts';
-import { LaunchFailure } from '../../local/auto-scaling/group.ts';
 import { autoScalingService } from '../../local/auto-scaling/operations.ts';
 import type { CloudClock, EmittedEvent } from '../../local/service.ts';
 import { hook, template } from './group-simulation.ts';
+import { withInstantMachines } from './instant-machines.ts';
 
 /** A clock that moves only when told to, and by `tickMs` each time somebody looks. */
 class ManualClock implements CloudClock {
@@ -42,34 +41,13 @@ function given(hooks = [hook('launch', 'LAUNCHING'), hook('terminate', 'TERMINAT
   clock.tickMs = tickMs;
   const events: EmittedEvent[] = [];
   const ended: string[] = [];
-  let lastId = 0;
   let refusals = 0;
-  const autoScaling = new AutoScaling(
-    {
-      clock,
-      emit: (event) => events.push(event),
-      region: 'us-east-1',
-      availabilityZone: 'us-east-1a',
-      changed: () => undefined,
-      resolveName: ({ Version = '1' }) => template(Number(Version)),
-      machines: {
-        launch: (_, launchTemplate) => {
-          if (refusals-- > 0) throw new LaunchFailure('no capacity');
-          return {
-            instanceId: `i-${++lastId}`,
-            availabilityZone: 'us-east-1a',
-            subnetId: 'subnet-1',
-            instanceType: 't4g.micro',
-            imageId: 'ami-1',
-            launchTemplate,
-          };
-        },
-        terminate: (instanceId) => ended.push(instanceId),
-        resolveTemplate: (reference) => reference,
-      },
-    },
-    [],
-  );
+  const autoScaling = withInstantMachines({
+    clock,
+    emit: (event) => events.push(event),
+    isRefused: () => refusals-- > 0,
+    onEnding: (instanceId) => ended.push(instanceId),
+  });
   const { operations } = autoScalingService(autoScaling);
   const call = (name: string, input: object) =>
     operations[name]?.(input as never, { accessKeyId: '', roleArn: undefined });

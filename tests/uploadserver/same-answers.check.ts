@@ -67,17 +67,15 @@ const NAMES = [
   '100%.png',
 ];
 
+async function uploadAllNames(): Promise<void> {
+  const parts = NAMES.map((filename) => ({ filename, content: filename }));
+  await agreed(async (subject) => line(await upload(subject, parts)));
+}
+
 describe('C1-C7 reading', () => {
   test('listings have the same entries in the same order, with the same links', async () => {
     await both();
-    await agreed(async (subject) =>
-      line(
-        await upload(
-          subject,
-          NAMES.map((filename) => ({ filename, content: filename })),
-        ),
-      ),
-    );
+    await uploadAllNames();
 
     expect(await agreed(async (subject) => entries(await ask(subject, 'GET /')))).not.toEqual([]);
     await agreed(async (subject) => {
@@ -98,14 +96,7 @@ describe('C1-C7 reading', () => {
 
   test('files have the same bytes, type, length and date, by whatever form of their name', async () => {
     await both();
-    await agreed(async (subject) =>
-      line(
-        await upload(
-          subject,
-          NAMES.map((filename) => ({ filename, content: filename })),
-        ),
-      ),
-    );
+    await uploadAllNames();
 
     for (const name of NAMES) {
       const { body } = await agreed(async (subject) =>

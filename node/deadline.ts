@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ChordfsError } from '../../domain/errors.ts';
+import { ChordfsError } from '../domain/errors.ts';
 
 /** Why what a settled task left behind is ended; never seen by a caller. */
 const SETTLED = new Error('the task it belonged to has settled');
